@@ -1,0 +1,118 @@
+"""An actor's HTTP side: a browser's session cookie, CSRF token and Origin header on a plain client."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from harness.actors.errors import Refused, Unreachable
+from harness.play.observers import Observer
+
+TIMEOUT = 15.0
+SESSION_COOKIE = "sessionid"
+CSRF_COOKIE = "csrftoken"
+MAX_REDIRECTS = 5
+
+
+class Http:
+    """One person's browser session with one server; every request is timed and told to the observer."""
+
+    def __init__(self, base: str, *, observer: Observer, timeout: float = TIMEOUT) -> None:
+        """`base`: address of the server without a trailing slash; `timeout`: seconds for each answer."""
+        self.base = base.rstrip("/")
+        self._observer = observer
+        # The servers are local: a proxy from the environment would only be in the way.
+        self._client = httpx.Client(base_url=self.base, timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return {cookie.name: cookie.value or "" for cookie in self._client.cookies.jar}
+
+    def use_session(self, key: str) -> None:
+        """Go on with a session that was made elsewhere."""
+        host = urlsplit(self.base).hostname or ""
+        # As the cookie jar itself calls a host without a dot: so the server can replace and delete the cookie.
+        domain = host if "." in host else f"{host}.local"
+        self._client.cookies.set(SESSION_COOKIE, key, domain=domain)
+
+    def json(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Ask the API; the decoded answer, None if it is empty. Raises `Refused` and `Unreachable`."""
+        response = self.send(method, path, json=body)
+        if response.status_code >= 400:
+            raise Refused(f"{method} {path}: {_problem(response)}", status=response.status_code)
+        return response.json() if response.content else None
+
+    def page(self, path: str) -> httpx.Response:
+        """Open a page and follow its redirects."""
+        return self._followed(self.send("GET", path))
+
+    def submit(self, path: str, fields: Mapping[str, Any]) -> httpx.Response:
+        """Send a form and follow the redirect that answers it."""
+        return self._followed(self.send("POST", path, data=fields))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> httpx.Response:
+        """One request as the browser sends it. Raises `Unreachable` if no answer comes."""
+        headers = {}
+        if method not in ("GET", "HEAD"):
+            headers = {"Origin": self.base, "Referer": f"{self.base}/"}
+            if token := self.cookies.get(CSRF_COOKIE):
+                headers["X-CSRFToken"] = token
+        began = time.perf_counter()
+        error: str | None = None
+        try:
+            response = self._client.request(method, path, json=json, data=data, headers=headers)
+            if response.status_code >= 400:
+                error = f"HTTP {response.status_code}"
+            return response
+        except httpx.TransportError as failure:
+            error = type(failure).__name__
+            raise Unreachable(f"{method} {self.base}{path}: no answer ({error}: {failure}).") from failure
+        finally:
+            self._observer.request(method, anonymous(path), (time.perf_counter() - began) * 1000, error)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _followed(self, response: httpx.Response) -> httpx.Response:
+        for _ in range(MAX_REDIRECTS):
+            if response.next_request is None:
+                return response
+            response = self.send("GET", response.next_request.url.raw_path.decode("ascii"))
+        raise Refused(f"{response.url.path}: too many redirects", status=response.status_code)
+
+
+def anonymous(path: str) -> str:
+    """A path by which requests are counted together: no query, ids replaced."""
+    return re.sub(r"/\d+(?=/|$)", "/:id", path.partition("?")[0])
+
+
+def _problem(response: httpx.Response) -> str:
+    try:
+        problem = response.json()
+    except ValueError:
+        return f"HTTP {response.status_code}: {response.text[:200]}"
+    if not isinstance(problem, dict):
+        return f"HTTP {response.status_code}: {problem}"
+    details = problem.get("errors") or problem.get("detail") or problem.get("title") or problem
+    return f"HTTP {response.status_code}: {details}"

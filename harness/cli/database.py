@@ -1,0 +1,116 @@
+"""``harness reset``, ``harness manage`` and ``harness env``: the database and what talks to it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+
+import click
+
+from harness.cli.output import make_console, print_json
+from harness.errors import NotRunning, StateFailed
+from harness.folders import Folders
+from harness.stack import StackOptions, attach, start_stack
+from harness.stack.plan import SEEDED, SERVICES
+from harness.stack.sweep import VARIABLE
+
+
+@click.command(epilog="\b\nExamples:\n  harness reset\n  harness reset seeded --json")
+@click.argument("state", default=SEEDED, type=click.Choice([SEEDED]))
+@click.option("--yes", is_flag=True, help="Also if the database is one that DATABASE_URL names.")
+@click.option("--json", "as_json", is_flag=True, help='Print {"run", "state", "seconds"}.')
+def reset(state: str, yes: bool, as_json: bool) -> None:
+    """Bring the database of the stack that is up to a named state. What it holds now is lost.
+
+    The stack goes on; its processes reconnect by themselves.
+    """
+    stack = attach()
+    if stack.services[0] == "url" and not yes:
+        raise StateFailed(
+            "The database is one that DATABASE_URL names, and a reset drops what it holds.",
+            hint="Add --yes if that is what you want.",
+        )
+    begun = time.monotonic()
+    stack.reset(state)
+    seconds = time.monotonic() - begun
+    if as_json:
+        print_json({"run": stack.run_id, "state": state, "seconds": round(seconds, 3)})
+    else:
+        make_console(stderr=False).print(f"The database is {state} again ({seconds:.1f} s).")
+
+
+@click.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="""\b
+Examples:
+  harness manage shell
+  harness manage makemigrations chat --dry-run
+  harness manage actors --count 20 --json > actors.json
+""",
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def manage(context: click.Context, arguments: tuple[str, ...]) -> None:
+    """Run manage.py with ARGUMENTS in the environment of the stack that is up.
+
+    If none is up, a throwaway Postgres and Redis are started for as long as the command takes.
+    """
+    if arguments in ((), ("--help",), ("-h",)):
+        click.echo(context.get_help())
+        return
+    try:
+        environment = attach().environment
+    except NotRunning:
+        click.echo(
+            "No stack is up: the command gets a throwaway Postgres and Redis, whose data goes with it.",
+            err=True,
+        )
+        with start_stack(StackOptions(resources=SERVICES)) as stack:
+            code = _run(arguments, stack.environment)
+    else:
+        code = _run(arguments, environment)
+    context.exit(code)
+
+
+def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
+    # Django reads its terminal as if it had been called directly.
+    with subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=Folders.of_checkout().root,
+        env={**os.environ, **environment},
+    ) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            # The terminal has sent it to both: the command ends by itself, and says how.
+            process.wait()
+            raise
+    return code if code >= 0 else 128 - code
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  eval "$(harness env --export)"
+  harness env --json | jq -r .DATABASE_URL
+"""
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--export", is_flag=True, help="Print lines for a shell to evaluate.")
+def env(as_json: bool, export: bool) -> None:
+    """Print the environment of the stack that is up.
+
+    That is what it is for, so it CONTAINS SECRETS: the passwords of Postgres and Redis and the signing key.
+    """
+    # Whatever carries the run's id is ended with the run, which a shell must not be.
+    values = {name: value for name, value in attach().environment.items() if name != VARIABLE}
+    if as_json:
+        print_json(values)
+        return
+    for name, value in values.items():
+        click.echo(f"export {name}={shlex.quote(value)}" if export else f"{name}={value}")

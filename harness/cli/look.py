@@ -1,0 +1,71 @@
+"""``harness status`` and ``harness logs``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import click
+
+from harness.cli.output import LogPrinter, make_console, print_json, show_stack
+from harness.errors import NotRunning
+from harness.folders import Folders
+from harness.stack import attach
+from harness.stack.logs import Follower, Line, find_run, last_lines, log_names
+
+_POLL = 0.2
+
+
+@click.command(epilog="\b\nExamples:\n  harness status\n  harness status --json | jq .urls.app")
+@click.option("--json", "as_json", is_flag=True, help="Print the run as JSON, sign-ins included.")
+@click.option("--run", help="A run other than the one that is up.")
+def status(as_json: bool, run: str | None) -> None:
+    """Show the stack that is up: its resources, addresses and sign-ins."""
+    stack = attach(run)
+    if as_json:
+        print_json(stack.record())
+        return
+    console = make_console(stderr=False)
+    console.print(f"[bold]run {stack.run_id}[/]\n")
+    show_stack(console, stack)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  harness logs                   the last lines of everything
+  harness logs backend relay -f  follow two
+  harness logs prepare -n 200 --run 20260101-120000-abcdef
+"""
+)
+@click.argument("names", nargs=-1)
+@click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
+@click.option(
+    "--lines", "-n", type=click.IntRange(0), default=20, show_default=True, help="Last lines of each."
+)
+@click.option("--run", help="A run other than the one that is up (or else the newest).")
+@click.option("--json", "as_json", is_flag=True, help='A line of JSON for each: {"resource", "text"}.')
+def logs(names: tuple[str, ...], follow: bool, lines: int, run: str | None, as_json: bool) -> None:
+    """Show what the resources wrote, each line behind its resource's name."""
+    folder = find_run(Folders.of_checkout(), run)
+    known = log_names(folder)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise NotRunning(
+            f"Run {folder.name} has no log of {unknown[0]!r}.", hint=f"There are: {', '.join(known)}."
+        )
+    chosen = names or tuple(name for name in known if name != "supervisor")
+    show: Callable[[Line], None] = LogPrinter(make_console(stderr=False), chosen)
+    if as_json:
+        show = _print_json_line
+    follower = Follower(folder, chosen if names else None)
+    for line in last_lines(folder, chosen, lines):
+        show(line)
+    while follow:
+        for line in follower.new_lines():
+            show(line)
+        time.sleep(_POLL)
+
+
+def _print_json_line(line: Line) -> None:
+    print_json({"resource": line.resource, "text": line.text})

@@ -1,0 +1,115 @@
+"""Everything that can be expected to go wrong, as one tree.
+
+::
+
+    HarnessError                       exit 1
+    ├── NotRunning                     3   there is no such stack, or no such resource in it
+    ├── AlreadyRunning                 4   this checkout has a stack up already
+    ├── PortTaken                      5   another program listens on a port that is needed
+    ├── DiskFull                       6   no room for data, logs or caches
+    ├── SourceUnusable                 7   a service cannot come from the source asked for
+    ├── DataUnusable                   8   the kept data cannot be used by this version or right now
+    ├── SupervisorGone                 9   the supervisor of a run ended without being asked to
+    ├── ManageFailed                   12  a management command that the harness itself needs failed
+    ├── StateFailed                    13  a named state of the database could not be kept or restored
+    └── ResourceFailed                 10  a resource ended before it was ready
+        ├── ServiceDidNotStart         10  ... and it was Postgres or Redis
+        └── NotReady                   11  ... or lived, but did not prove in time that it is ours
+
+Each has one sentence for people (``str(error)``) and the next step to take (``error.hint``).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HarnessError(Exception):
+    """Expected trouble: one sentence, what to do next, an exit code."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, sentence: str, *, hint: str = "") -> None:
+        super().__init__(sentence)
+        self.hint = hint
+
+
+class NotRunning(HarnessError):
+    """There is no such stack, or no such resource in it."""
+
+    exit_code = 3
+
+
+class AlreadyRunning(HarnessError):
+    """This checkout has a stack up already; it was left alone."""
+
+    exit_code = 4
+
+    def __init__(self, sentence: str, *, hint: str = "", run: str = "") -> None:
+        super().__init__(sentence, hint=hint)
+        self.run = run
+
+
+class PortTaken(HarnessError):
+    """Another program listens on a port that is needed."""
+
+    exit_code = 5
+
+
+class DiskFull(HarnessError):
+    """No room for data, logs or caches."""
+
+    exit_code = 6
+
+
+class SourceUnusable(HarnessError):
+    """A service cannot come from the source asked for."""
+
+    exit_code = 7
+
+
+class DataUnusable(HarnessError):
+    """The kept data cannot be used by this version or right now."""
+
+    exit_code = 8
+
+
+class SupervisorGone(HarnessError):
+    """The supervisor of a run ended without being asked to."""
+
+    exit_code = 9
+
+
+class ManageFailed(HarnessError):
+    """A management command that the harness itself needs failed."""
+
+    exit_code = 12
+
+
+class StateFailed(HarnessError):
+    """A named state of the database could not be kept or restored."""
+
+    exit_code = 13
+
+
+class ResourceFailed(HarnessError):
+    """A resource ended before it was ready. ``lines`` are the last ones of its log."""
+
+    exit_code = 10
+
+    def __init__(
+        self, sentence: str, *, hint: str = "", resource: str = "", lines: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(sentence, hint=hint)
+        self.resource = resource
+        self.lines = lines
+
+
+class ServiceDidNotStart(ResourceFailed):
+    """Postgres or Redis ended before it was ready."""
+
+
+class NotReady(ResourceFailed):
+    """A resource lived, but did not prove in time that it is this run's."""
+
+    exit_code = 11

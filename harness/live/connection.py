@@ -1,0 +1,167 @@
+"""One client's side of the live protocol, without I/O: frames in, frames out, and what to do when it ends."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from harness.live.store import JSON, LiveStore
+
+SUBPROTOCOL = "live.v1"
+SIGNED_OUT = 4401
+RESUME_AT_ONCE = frozenset({4409, 1012})
+OUR_FAULT = frozenset({4400, 4404, 4408, 1009})
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
+
+
+class State(enum.Enum):
+    """Where a client stands; ``LIVE`` means that it has everything up to the server's last word."""
+
+    OFFLINE = "offline"
+    GREETING = "greeting"
+    CATCHING_UP = "catching up"
+    LIVE = "live"
+    SIGNED_OUT = "signed out"
+    FAILED = "failed"
+
+
+class ProtocolViolation(Exception):
+    """The server sent what the protocol does not allow here; or it says that we did."""
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """What a frame calls for: frames to send, and whether to reconnect at once because events are missing."""
+
+    send: tuple[str, ...] = ()
+    resume: bool = False
+
+
+class LiveConnection:
+    """Keeps a store in step over any transport. The transport tells it what happens and does what it says.
+
+    Args:
+        store: kept over reconnects.
+        random: for jitter.
+        on_ops: called with every event that was applied.
+    """
+
+    def __init__(
+        self,
+        store: LiveStore,
+        *,
+        random: Random | None = None,
+        on_applied: Callable[[JSON], None] = lambda _frame: None,
+    ) -> None:
+        self.store = store
+        self.state = State.OFFLINE
+        self.heartbeat = 25.0
+        self.resumes = 0
+        self.snapshots = 0
+        self._random = random or Random()  # noqa: S311 - jitter
+        self._on_applied = on_applied
+        self._failures = 0
+        self._next_id = 0
+        self._asked: set[str] = set()
+
+    def opened(self) -> tuple[str, ...]:
+        """The transport is open: what to send."""
+        self._expect(State.OFFLINE)
+        self.state = State.GREETING
+        self.store.expect_nothing()
+        self._asked.clear()
+        cursor = self.store.cursor
+        return (_encode({"type": "hello", "cursor": cursor.to_json() if cursor else None}),)
+
+    def received(self, text: str) -> Reaction:
+        """A frame came in.
+
+        Raises:
+            ProtocolViolation: it has no place here.
+        """
+        frame = json.loads(text)
+        match frame["type"]:
+            case "welcome":
+                self._welcome(frame)
+            case "snapshot":
+                self._expect(State.CATCHING_UP)
+                self.store.apply_snapshot(frame)
+            case "event":
+                self._expect(State.CATCHING_UP, State.LIVE)
+                applied = self.store.apply_event(frame)
+                if applied.hole:
+                    return Reaction(resume=True)
+                self._on_applied(frame)
+            case "heartbeat":
+                self._expect(State.CATCHING_UP, State.LIVE)
+                self.store.apply_heartbeat(frame)
+                self.state = State.LIVE
+                self._failures = 0
+            case "scope":
+                self.store.apply_scope(frame)
+                self._asked.discard(frame["scope"])
+            case "page":
+                self.store.apply_page(frame)
+            case other:
+                raise ProtocolViolation(f"unknown frame {other!r}")
+        return Reaction(send=tuple(self._load(scope) for scope in self.store.stale - self._asked))
+
+    def closed(self, code: int) -> float | None:
+        """The transport is gone.
+
+        Returns:
+            Seconds to wait before connecting again, or None if that would be in vain.
+        """
+        if code == SIGNED_OUT:
+            self.state = State.SIGNED_OUT
+            return None
+        if code in OUR_FAULT:
+            self.state = State.FAILED
+            return None
+        self.state = State.OFFLINE
+        self._failures += 1
+        if code in RESUME_AT_ONCE and self._failures == 1:
+            return self._random.uniform(0, _FIRST_DELAY)
+        return self._random.uniform(0, min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(self._failures, 10)))
+
+    def page(self, scope: str, entity: str) -> str | None:
+        """The frame that asks for older entities; None where everything is held."""
+        window = self.store.windows.get(scope)
+        before = None if window is None else window.bounds.get(entity)
+        if before is None:
+            return None
+        self.store.expect(scope)
+        return self._request({"type": "page", "scope": scope, "entity": entity, "before": before})
+
+    def _load(self, scope: str) -> str:
+        self._asked.add(scope)
+        self.store.expect(scope)
+        return self._request({"type": "load", "scope": scope})
+
+    def _request(self, frame: JSON) -> str:
+        self._next_id += 1
+        return _encode({**frame, "id": self._next_id})
+
+    def _welcome(self, frame: JSON) -> None:
+        self._expect(State.GREETING)
+        if self.store.user not in (None, frame["user"]):
+            raise ProtocolViolation(f"welcomed as user {frame['user']}, but the store is of user {self.store.user}")
+        self.store.orders = frame["orders"]
+        self.heartbeat = frame["heartbeat"]
+        self.state = State.CATCHING_UP
+        self.resumes += frame["resumed"]
+        self.snapshots += not frame["resumed"]
+
+    def _expect(self, *states: State) -> None:
+        if self.state not in states:
+            wanted = " or ".join(state.value for state in states)
+            raise ProtocolViolation(f"a frame for a connection that is {wanted}, but it is {self.state.value}")
+
+
+def _encode(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,197 @@
+"""The sync driver of the live protocol: a thread a client, reconnecting until told otherwise; works under gevent."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
+
+from harness.live.connection import SUBPROTOCOL, LiveConnection, ProtocolViolation, State
+from harness.live.store import JSON, LiveStore
+
+_OPEN_WITHIN = 5.0
+_ABNORMAL = 1006
+
+
+class SyncLive:
+    """A live client on a thread of its own.
+
+    Args:
+        url: ``ws://host/live``.
+        origin: sent as the Origin header; servers refuse foreign ones.
+        headers: read at every connect, so that a new session is used once there is one.
+        on_frame: told every frame that comes in, on the client's thread, after the store has it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        origin: str,
+        headers: Callable[[], Mapping[str, str]],
+        on_frame: Callable[[JSON], None] = lambda _frame: None,
+    ) -> None:
+        self.url = url
+        self.error: str | None = None
+        self._origin = origin
+        self._headers = headers
+        self._changed = threading.Condition()
+        self._connection = LiveConnection(LiveStore(), on_applied=on_frame)
+        self._transport: ClientConnection | None = None
+        self._thread: threading.Thread | None = None
+        self._wanted = False
+        self._wake = threading.Event()
+
+    def __enter__(self) -> SyncLive:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def store(self) -> LiveStore:
+        """Read it inside `wait`, or when nothing comes in."""
+        return self._connection.store
+
+    @property
+    def state(self) -> State:
+        return self._connection.state
+
+    @property
+    def resumes(self) -> int:
+        return self._connection.resumes
+
+    @property
+    def snapshots(self) -> int:
+        return self._connection.snapshots
+
+    def start(self) -> None:
+        """Connect, and stay connected."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self._wanted = True
+        self._wake.clear()
+        self._thread = threading.Thread(target=self._run, name=f"live {self.url}", daemon=True)
+        self._thread.start()
+
+    def wait(self, until: Callable[[LiveStore], bool], *, within: float) -> bool:
+        """Wait until something is true of the store; whether it came true in time.
+
+        Args:
+            until: called with the store whenever something came in.
+            within: seconds.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: until(self.store), within)
+
+    def wait_live(self, *, within: float = 10.0) -> bool:
+        """Wait until everything up to now has arrived."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.state is State.LIVE, within)
+
+    def cut(self) -> None:
+        """Lose the network: the TCP connection is reset without a word, and stays away until `start`."""
+        self._wanted = False
+        transport = self._transport
+        if transport is not None:
+            _reset(transport.socket)
+        self._join()
+
+    def close(self) -> None:
+        """Leave in good order."""
+        self._wanted = False
+        transport = self._transport
+        if transport is not None:
+            transport.close()
+        self._join()
+
+    def load_older(self, scope: str, entity: str) -> bool:
+        """Ask for a page of older entities; False where everything is held or the client is offline."""
+        with self._changed:
+            frame = self._connection.page(scope, entity)
+            transport = self._transport
+        if frame is None or transport is None:
+            return False
+        transport.send(frame)
+        return True
+
+    def _join(self) -> None:
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while self._wanted:
+            code = self._connect_once()
+            with self._changed:
+                delay = self._connection.closed(code)
+                self._changed.notify_all()
+            if delay is None:
+                return
+            if self._wanted:
+                self._wake.wait(delay)
+
+    def _connect_once(self) -> int:
+        """One connection from handshake to end; its close code."""
+        try:
+            with connect(
+                self.url,
+                origin=Origin(self._origin),
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
+                additional_headers=dict(self._headers()),
+                compression=None,
+                max_size=None,
+                open_timeout=_OPEN_WITHIN,
+                close_timeout=1.0,
+                ping_interval=None,
+                proxy=None,
+            ) as transport:
+                self._transport = transport
+                return self._converse(transport)
+        except InvalidStatus as error:
+            self.error = f"the handshake was answered with HTTP {error.response.status_code}"
+            return 4400 if error.response.status_code in (401, 403, 404) else _ABNORMAL
+        except (OSError, InvalidHandshake, TimeoutError) as error:
+            self.error = f"{type(error).__name__}: {error}"
+            return _ABNORMAL
+        except ConnectionClosed as error:
+            self.error = str(error)
+            return error.rcvd.code if error.rcvd is not None else _ABNORMAL
+        except ProtocolViolation as error:
+            self.error = str(error)
+            return 4400
+        finally:
+            self._transport = None
+
+    def _converse(self, transport: ClientConnection) -> int:
+        with self._changed:
+            greeting = self._connection.opened()
+        for frame in greeting:
+            transport.send(frame)
+        while True:
+            # Two heartbeats missed: a half-open connection never says that it is dead.
+            text = transport.recv(timeout=2 * self._connection.heartbeat + 5, decode=True)
+            with self._changed:
+                reaction = self._connection.received(text)
+                self._changed.notify_all()
+            for frame in reaction.send:
+                transport.send(frame)
+            if reaction.resume:
+                self.error = "events were missing"
+                return _ABNORMAL
+
+
+def _reset(sock: socket.socket) -> None:
+    # With a linger of zero, close sends RST: the other side learns as little as from a network that is gone. The
+    # connection's own thread closes when it reads the end; closing here could hand its descriptor to another socket.
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        sock.shutdown(socket.SHUT_RD)

@@ -1,0 +1,1 @@
+"""Plays scenarios: the stage, its people, steps, deliveries and observers."""

@@ -1,0 +1,133 @@
+"""Shows plays to an audience in the terminal: cues, steps, timing against budget, deliveries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from harness.play.observers import Step
+from harness.play.runner import Play
+from harness.play.scenario import Scenario
+
+TITLE_WIDTH = 58
+
+
+class SignIn(Protocol):
+    """A user whose sign-in the audience may try."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def password(self) -> str: ...
+
+    @property
+    def role(self) -> str: ...
+
+
+class Presenter:
+    """An observer that presents; also usable without a terminal, then it prints plain lines."""
+
+    def __init__(self, console: Console, *, pace: float = 0.0) -> None:
+        """`pace`: seconds to leave each cue alone on the screen before its step begins."""
+        self._console = console
+        self._pace = pace
+        self._status: Status | None = None
+
+    def opens(self, scenario: Scenario, *, number: int, of: int) -> None:
+        """A scenario begins."""
+        self._console.print()
+        heading = Text.assemble((f"{number}/{of}  ", "dim"), (scenario.title, "bold cyan"))
+        self._console.print(Rule(heading, align="left", style="cyan"))
+        if scenario.about:
+            self._console.print(Text(scenario.about, style="dim"))
+
+    def closes(self, play: Play) -> None:
+        """A scenario ended."""
+        self._quiet()
+        for timing in play.deliveries:
+            self._console.print(
+                f"  [dim]{timing.count - timing.failed} × {escape(timing.name)} delivered live:"
+                f" median {timing.p50:.0f} ms, slowest {timing.max:.0f} ms[/]"
+            )
+        if play.failure is not None:
+            self._console.print(Panel(Text(play.error or ""), title="failed", border_style="red", title_align="left"))
+            if play.evidence is not None:
+                self._console.print(f"  evidence: {escape(str(play.evidence))}", soft_wrap=True)
+
+    def request(self, method: str, name: str, ms: float, error: str | None) -> None:
+        """Requests are no sight for an audience."""
+
+    def delivery(self, name: str, ms: float, error: str | None) -> None:
+        """Deliveries are summed up when the scenario closes."""
+
+    def step(self, step: Step) -> None:
+        if step.running:
+            self._quiet()
+            if step.cue:
+                self._console.print(f"\n  [italic]“{escape(step.cue)}”[/]")
+                time.sleep(self._pace)
+            if self._console.is_terminal:
+                self._status = self._console.status(f"  {escape(step.title)}", spinner="dots")
+                self._status.start()
+        else:
+            self._quiet()
+            self._console.print(_verdict(step))
+
+    def ends(self, plays: Sequence[Play]) -> None:
+        """All scenarios were played: the summary."""
+        self._quiet()
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        table.add_column("")
+        table.add_column("scenario")
+        table.add_column("seconds", justify="right")
+        table.add_column("steps", justify="right")
+        table.add_column("over budget", justify="right")
+        for play in plays:
+            over = sum(step.over_budget for step in play.steps)
+            table.add_row(
+                Text("✔", style="green") if play.passed else Text("✘", style="bold red"),
+                Text(play.scenario.title),
+                f"{play.seconds:.1f}",
+                str(len(play.steps)),
+                Text(str(over), style="red" if over else "dim"),
+            )
+        self._console.print()
+        self._console.print(Rule(style="cyan"))
+        self._console.print(table)
+
+    def invites(self, *, app: str, admin: str, api: str, users: Sequence[SignIn]) -> None:
+        """Where the audience can look for itself, and with which sign-ins."""
+        places = Table.grid(padding=(0, 2))
+        for name, url in (("app", app), ("admin", admin), ("API", api)):
+            places.add_row(Text(name, style="dim"), Text(url, style="underline cyan"))
+        people = Table.grid(padding=(0, 2))
+        for user in sorted(users, key=lambda user: user.role != "admin"):
+            people.add_row(Text(user.role, style="dim"), Text(user.name, style="bold"), Text(user.password))
+        both = Table.grid(padding=(0, 6))
+        both.add_row(places, people)
+        self._console.print(Panel(both, title="look for yourself", border_style="green", title_align="left"))
+
+    def _quiet(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def _verdict(step: Step) -> Text:
+    failed, over = step.error is not None, step.over_budget
+    sign, style = ("✘", "bold red") if failed else ("!", "red") if over else ("✔", "green")
+    budget = "" if step.budget is None else f" of {step.budget:g} s"
+    line = Text.assemble((f"  {sign} ", style), step.title.ljust(TITLE_WIDTH))
+    line.append(f" {step.seconds or 0:5.1f} s", "red" if over else "")
+    line.append(budget, "red" if over else "dim")
+    return line

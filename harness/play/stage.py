@@ -1,0 +1,154 @@
+"""Where a scenario plays: binds its roles to people, times its steps and keeps the ledger of its messages."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from harness.actors.admin import AdminActor
+from harness.actors.web import WebActor
+from harness.play.deliveries import SETTLE_WITHIN, Deliveries
+from harness.play.errors import OverBudget
+from harness.play.observers import Observer, Observers, Step
+from harness.play.people import Person, Pool
+
+if TYPE_CHECKING:
+    from harness.stack import RunningStack
+
+ADMIN = "admin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The stack that a stage meets: the base URL of each of its backends."""
+
+    backends: tuple[str, ...]
+
+    @classmethod
+    def of(cls, stack: RunningStack) -> Target:
+        return cls(backends=tuple(stack.backends))
+
+
+class Stage:
+    """One play of one scenario; a context manager.
+
+    It holds people and connections until it is closed.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        pool: Pool,
+        *,
+        cast: Sequence[str] = (),
+        observers: Iterable[Observer] = (),
+        rehearsal: bool = False,
+    ) -> None:
+        """`cast`: roles to bind at once; `rehearsal`: a step over its budget fails. Raises `NobodyLeft`."""
+        self._target = target
+        self._pool = pool
+        self._observers = Observers(observers)
+        self._rehearsal = rehearsal
+        self._actors: dict[tuple[str, str | None], WebActor] = {}
+        self._admin: AdminActor | None = None
+        self._open = ExitStack()
+        self._people: dict[str, Person] = {}
+        self.deliveries = Deliveries(self._observers)
+        self._bind(cast)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def actors(self) -> tuple[WebActor, ...]:
+        """Everybody on stage, each device apart, in the order of their entrance."""
+        return tuple(self._actors.values())
+
+    def actor(self, role: str, *, device: str | None = None) -> WebActor:
+        """The actor in a role, on their only device or the one named; the same each time it is asked for.
+
+        Raises `NobodyLeft` if no person is left to play the role.
+        """
+        key = (role, device)
+        if key not in self._actors:
+            if role not in self._people:
+                self._bind([role])
+            label = role if device is None else f"{role} ({device})"
+            actor = WebActor(
+                label,
+                self._people[role],
+                base=self._backend(),
+                observer=self._observers,
+                deliveries=self.deliveries,
+                company=self._actors.values,
+                unique=self.unique,
+            )
+            self._open.callback(actor.close)
+            self._actors[key] = actor
+        return self._actors[key]
+
+    @property
+    def admin(self) -> AdminActor:
+        """The person who works in the Django admin. Raises `NobodyLeft` if the stack has none to spare."""
+        if self._admin is None:
+            person = self._borrow([ADMIN], role="admin")[ADMIN]
+            self._admin = AdminActor(person, base=self._backend(), observer=self._observers)
+            self._open.callback(self._admin.close)
+        return self._admin
+
+    @contextmanager
+    def step(self, title: str, *, cue: str | None = None, budget: float | None = None) -> Generator[None]:
+        """One named part of the scenario.
+
+        `cue`: what a presenter says here; `budget`: seconds it should take at most. A step over its budget is
+        shown so, and fails with `OverBudget` in a rehearsal only.
+        """
+        step = Step(title=title, cue=cue, budget=budget)
+        self._observers.step(step)
+        began = time.perf_counter()
+        error: str | None = None
+        try:
+            yield
+        except BaseException as failure:
+            error = f"{type(failure).__name__}: {failure}"
+            raise
+        finally:
+            step = replace(step, seconds=time.perf_counter() - began, error=error)
+            self._observers.step(step)
+        if self._rehearsal and step.over_budget:
+            raise OverBudget(f"{title!r} took {step.seconds:.1f} s of {budget:g} s.")
+
+    def unique(self, text: str) -> str:
+        """`text` with a mark that no other call gives, so that nothing else is mistaken for it."""
+        return f"{text} {secrets.token_hex(4)}"
+
+    def settle(self, within: float = SETTLE_WITHIN) -> None:
+        """Wait, at most `within` seconds, until every message has reached everyone. Raises `LostDelivery`."""
+        self.deliveries.settle(within)
+
+    def close(self) -> None:
+        """Everybody leaves; other stages can have the people."""
+        self._open.close()
+
+    def _bind(self, roles: Sequence[str]) -> None:
+        self._people.update(self._borrow(roles))
+
+    def _borrow(self, roles: Sequence[str], role: str = "user") -> dict[str, Person]:
+        people = self._pool.borrow(roles, role=role)
+        self._open.callback(self._pool.give_back, list(people.values()))
+        return people
+
+    def _backend(self) -> str:
+        """Each newcomer is served by another backend, so that messages cross between them."""
+        count = len(self._actors) + (self._admin is not None)
+        return self._target.backends[count % len(self._target.backends)]

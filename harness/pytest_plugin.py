@@ -1,0 +1,287 @@
+"""The harness inside pytest.
+
+* Before Django's settings load, throwaway Postgres and Redis servers are started and named in the
+  environment, unless ``DATABASE_URL`` and ``REDIS_URL`` name others. Where all paths asked for lie outside
+  the package of the settings that pytest is configured with, neither is needed and neither happens.
+* Fixtures: ``stack`` (a whole throwaway stack with two backends, started when first used), ``stage`` and
+  ``actor`` (a stage on it), ``live_store`` (a client's store, for tests that don't import the harness).
+* Scenarios in the files of a ``scenarios/`` folder are collected as tests and played on that stack; what came
+  of them is written to ``report.json`` and ``junit.xml`` in the run folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+from collections.abc import Callable, Generator, MutableMapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest._code.code import ExceptionRepr, TerminalRepr
+
+if TYPE_CHECKING:
+    from harness.actors.web import WebActor
+    from harness.live import LiveStore
+    from harness.play.people import Pool
+    from harness.play.runner import Play
+    from harness.play.scenario import Scenario
+    from harness.play.stage import Stage
+    from harness.services.choose import Choice
+    from harness.stack import RunningStack
+
+SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
+SERVICE_URLS = ("DATABASE_URL", "REDIS_URL")
+
+_services_key = pytest.StashKey["_Services"]()
+_played_key = pytest.StashKey["_Played"]()
+
+
+class _Services:
+    """Throwaway services and the environment variables that name them, put back by `close`."""
+
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
+        self._environ = environ
+        self._before: dict[str, str | None] = {}
+        self._running: RunningStack | None = None
+
+    @property
+    def started(self) -> bool:
+        return self._running is not None
+
+    def start(self) -> None:
+        """Start what the environment does not name yet; raises `pytest.UsageError` when that fails."""
+        if any(name not in self._environ for name in SERVICE_URLS):
+            from harness.errors import HarnessError
+            from harness.stack import StackOptions, start_stack
+
+            try:
+                self._running = start_stack(StackOptions(resources=frozenset({"postgres", "redis"})))
+            except HarnessError as error:
+                raise pytest.UsageError(f"{error} {error.hint}".strip()) from error
+            for name in (*SERVICE_URLS, "SECRET_KEY", "ALLOWED_HOSTS", "APP_ORIGINS", "HARNESS_RUN"):
+                if name in self._running.environment:
+                    self._set(name, self._running.environment[name])
+        self._set("STACK_ENV", "test")
+        for name, value in {
+            "SECRET_KEY": secrets.token_urlsafe(48),
+            "ALLOWED_HOSTS": "127.0.0.1,localhost",
+            "APP_ORIGINS": "http://127.0.0.1:8000,http://localhost:8000",
+            "HARNESS_RUN": "tests",
+        }.items():
+            if not self._environ.get(name):
+                self._set(name, value)
+
+    def close(self) -> None:
+        for name, value in self._before.items():
+            if value is None:
+                self._environ.pop(name, None)
+            else:
+                self._environ[name] = value
+        self._before.clear()
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+
+    def _set(self, name: str, value: str) -> None:
+        self._before.setdefault(name, self._environ.get(name))
+        self._environ[name] = value
+
+
+def _settings(config: pytest.Config, known: argparse.Namespace) -> str:
+    """Django's settings module as pytest-django will take it, or nothing."""
+    if not config.pluginmanager.has_plugin("django"):
+        return ""
+    return known.ds or os.environ.get(SETTINGS_MODULE) or config.getini(SETTINGS_MODULE) or ""
+
+
+def _only_strangers(paths: Sequence[str], config: pytest.Config, settings: str) -> bool:
+    """Whether all of the paths asked for lie outside the package whose settings these are."""
+    package = config.rootpath / settings.partition(".")[0]
+    asked = [(config.invocation_params.dir / path.partition("::")[0]).resolve() for path in paths]
+    return bool(asked) and not any(
+        path.is_relative_to(package) or package.is_relative_to(path) for path in asked
+    )
+
+
+@contextmanager
+def _without_settings() -> Generator[None]:
+    """Keep pytest-django from loading the settings that the configuration file names."""
+    os.environ[SETTINGS_MODULE] = ""
+    try:
+        yield
+    finally:
+        # Processes started later must find their settings by themselves.
+        del os.environ[SETTINGS_MODULE]
+
+
+# A wrapper runs before every plain hook, hence before pytest-django loads the settings.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None]:
+    """Start the services that Django's settings need."""
+    known = parser.parse_known_args(args)
+    settings = _settings(early_config, known)
+    if known.version or known.help or not settings:
+        return (yield)
+    chosen = bool(known.ds) or SETTINGS_MODULE in os.environ
+    if not chosen and _only_strangers(known.file_or_dir, early_config, settings):
+        with _without_settings():
+            return (yield)
+    services = _Services(os.environ)
+    early_config.stash[_services_key] = services
+    try:
+        services.start()
+        return (yield)
+    except BaseException:
+        services.close()
+        raise
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker and begin the list of plays."""
+    config.addinivalue_line("markers", "stack: needs a whole running stack")
+    config.stash[_played_key] = _Played()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the services that were started for these tests."""
+    services = config.stash.get(_services_key, None)
+    if services is not None:
+        services.close()
+
+
+# Scenarios as tests
+
+
+@dataclass
+class _Played:
+    """The plays of this session and where their report goes."""
+
+    plays: list[Play] = field(default_factory=list)
+    folder: Path | None = None
+    run: str = ""
+    app: str = ""
+
+
+class ScenarioItem(pytest.Function):
+    """A scenario as a test."""
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
+    ) -> str | TerminalRepr:
+        """What failed, as pytest shows it, and where the evidence lies."""
+        shown = super().repr_failure(excinfo)
+        played = self.config.stash[_played_key].plays
+        evidence = [play.evidence for play in played if play.failure is excinfo.value]
+        if evidence and isinstance(shown, ExceptionRepr):
+            shown.addsection("evidence", f"screens and live frames of every actor: {evidence[-1]}", "-")
+        return shown
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Collect the files of a scenarios folder; pytest itself does so with those named on the command line."""
+    if not _holds_scenarios(file_path):
+        return None
+    if file_path.name in ("__init__.py", "conftest.py") or parent.session.isinitpath(file_path):
+        return None
+    return pytest.Module.from_parent(parent, path=file_path)
+
+
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> ScenarioItem | None:
+    """A scenario is a test of the module that defines it."""
+    if not _holds_scenarios(collector.path):
+        return None
+    from harness.play.scenario import Scenario
+
+    if not isinstance(obj, Scenario) or obj.module != collector.obj.__name__:
+        return None
+
+    def played(stack: RunningStack, _pool: Pool, request: pytest.FixtureRequest) -> None:
+        __tracebackhide__ = True
+        _play(obj, stack, _pool, request.config.stash[_played_key])
+
+    return ScenarioItem.from_parent(collector, name=name, callobj=played)
+
+
+def _holds_scenarios(file: Path) -> bool:
+    return file.suffix == ".py" and file.parent.name == "scenarios"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs the stack, before ``-m`` chooses."""
+    if "stack" in getattr(item, "fixturenames", ()):
+        item.add_marker("stack")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the report of the plays."""
+    played = session.config.stash[_played_key]
+    if played.plays and played.folder is not None:
+        from harness.report import write_report
+
+        write_report(played.folder, played.plays, run=played.run, app=played.app)
+
+
+def _play(scenario: Scenario, stack: RunningStack, pool: Pool, played: _Played) -> None:
+    __tracebackhide__ = True
+    from harness.play.runner import perform
+    from harness.play.stage import Target
+
+    play = perform(scenario, Target.of(stack), pool, folder=stack.folder)
+    played.plays.append(play)
+    played.folder, played.run, played.app = stack.folder, stack.run_id, stack.urls.app
+    if play.failure is not None:
+        raise play.failure
+
+
+# Fixtures
+
+
+@pytest.fixture(scope="session")
+def stack(pytestconfig: pytest.Config) -> Generator[RunningStack]:
+    """A whole throwaway stack with two backends, shared by all tests of the session."""
+    from harness.stack import StackOptions, start_stack
+
+    services = pytestconfig.stash.get(_services_key, None)
+    # The servers started for the backend's own tests are theirs; the stack gets others.
+    source: Choice = "embedded" if services is not None and services.started else "auto"
+    with start_stack(StackOptions(services=source, scale={"backend": 2})) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _pool(stack: RunningStack) -> Pool:
+    from harness.play.people import people_of
+
+    return people_of(stack)
+
+
+@pytest.fixture
+def stage(stack: RunningStack, _pool: Pool) -> Generator[Stage]:
+    """A stage on the session's stack; at the end every message that was sent must have arrived."""
+    from harness.play.stage import Stage, Target
+
+    with Stage(Target.of(stack), _pool) as opened:
+        yield opened
+        opened.settle()
+
+
+@pytest.fixture
+def actor(stage: Stage) -> Callable[..., WebActor]:
+    """Makes actors on the test's stage: ``actor("bob")``, ``actor("bob", device="phone")``."""
+    return stage.actor
+
+
+@pytest.fixture
+def live_store() -> Callable[[], LiveStore]:
+    """Makes the stores that simulated clients keep, empty."""
+    from harness.live import LiveStore
+
+    return LiveStore

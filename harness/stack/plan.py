@@ -1,0 +1,135 @@
+"""What the real stack consists of: every command, its environment, what it waits for."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.resources import Exit, HttpReady, KeepState, Notify, Resource
+from harness.services.types import Service
+
+SERVICES = frozenset({"postgres", "redis"})
+SCALABLE = ("backend", "relay", "worker")
+USERS_FILE = "users.json"
+PREFERRED_PORT = 8000
+SEEDED = "seeded"
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What the plan of one run rests on. ``ports`` are those of the backends, in order."""
+
+    run: str
+    root: Path
+    folder: Path
+    postgres: Service
+    redis: Service
+    secret_key: str
+    ports: tuple[int, ...]
+
+
+def instances(kind: str, count: int) -> tuple[str, ...]:
+    """The names of ``count`` resources of a kind: ``backend``, or ``backend-1``, ``backend-2``..."""
+    return (kind,) if count == 1 else tuple(f"{kind}-{number}" for number in range(1, count + 1))
+
+
+def environment(basis: Basis) -> dict[str, str]:
+    """What every process of the stack, and ``manage.py``, gets on top of the harness's own environment."""
+    ports = basis.ports or (PREFERRED_PORT,)
+    origins = [f"http://{host}:{port}" for port in ports for host in ("127.0.0.1", "localhost")]
+    return {
+        "DATABASE_URL": basis.postgres.url,
+        "REDIS_URL": basis.redis.url,
+        "SECRET_KEY": basis.secret_key,
+        "STACK_ENV": "development",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "APP_ORIGINS": ",".join(origins),
+        "HARNESS_RUN": basis.run,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def resources(basis: Basis, scale: Mapping[str, int], wanted: frozenset[str] | None) -> tuple[Resource, ...]:
+    """The records of a run. ``wanted`` names kinds (``backend``, ``prepare``...); None means all of them."""
+    shared = environment(basis)
+    python = (sys.executable, "-u")
+    everything: list[tuple[str, Resource]] = [
+        ("postgres", basis.postgres.resource),
+        ("redis", basis.redis.resource),
+        (
+            "prepare",
+            Resource(
+                name="prepare",
+                kind="task",
+                command=(*python, "manage.py", "prepare", "--users", str(basis.folder / USERS_FILE)),
+                readiness=Exit(),
+                directory=str(basis.root),
+                environment=shared,
+                depends_on=("postgres", "redis"),
+                within=180.0,
+                # On somebody else's server a database more is made when it is asked for, not at every start.
+                keep_state=seeded(basis) if basis.postgres.source != "url" else None,
+            ),
+        ),
+    ]
+    for name, port in zip(instances("backend", scale.get("backend", 1)), basis.ports, strict=False):
+        everything.append(("backend", _backend(name, port, shared, basis)))
+    for name in instances("relay", scale.get("relay", 1)):
+        relay = (*python, "manage.py", "live", "relay")
+        everything.append(("relay", _notifying(name, relay, shared, basis)))
+    for name in instances("worker", scale.get("worker", 1)):
+        worker = (*python, "-m", "celery", "-A", "stack.config", "worker")
+        options = ("--concurrency", "2", "--loglevel", "INFO", "--hostname", f"{name}-{basis.run}@%h")
+        everything.append(("worker", _notifying(name, (*worker, *options), shared, basis)))
+    return tuple(record for kind, record in everything if wanted is None or kind in wanted)
+
+
+def seeded(basis: Basis) -> KeepState:
+    """The named state that ``prepare`` leaves."""
+    return KeepState(url=basis.postgres.url, template=SEEDED, fingerprint=code_fingerprint(basis.root))
+
+
+def _backend(name: str, port: int, shared: Mapping[str, str], basis: Basis) -> Resource:
+    url = f"http://127.0.0.1:{port}"
+    server = ("-m", "uvicorn", "stack.config.asgi:application", "--host", "127.0.0.1", "--port", str(port))
+    sockets = ("--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--ws-max-size", "65536")
+    rest = ("--timeout-graceful-shutdown", "10", "--lifespan", "on", "--no-server-header")
+    return Resource(
+        name=name,
+        kind="process",
+        command=(sys.executable, "-u", *server, *sockets, *rest),
+        readiness=HttpReady(f"{url}/readyz"),
+        directory=str(basis.root),
+        environment=shared,
+        endpoints={"http": url},
+        depends_on=("prepare",),
+        grace=12.0,
+    )
+
+
+def _notifying(name: str, command: tuple[str, ...], shared: Mapping[str, str], basis: Basis) -> Resource:
+    return Resource(
+        name=name,
+        kind="process",
+        command=command,
+        readiness=Notify(),
+        directory=str(basis.root),
+        environment=shared,
+        depends_on=("prepare",),
+    )
+
+
+def code_fingerprint(root: Path) -> str:
+    """A hash of all that may shape a prepared database: the backend's code without its tests.
+
+    Coarse on purpose: a needless rebuild of the template costs seconds, a stale one costs trust.
+    """
+    found = hashlib.sha256()
+    for file in sorted((root / "stack").rglob("*.py")):
+        path = file.relative_to(root)
+        if "tests" not in path.parts:
+            found.update(str(path).encode() + b"\0" + file.read_bytes() + b"\0")
+    return found.hexdigest()[:16]

@@ -1,0 +1,291 @@
+"""The handle on a running stack: look at it, break it, mend it, end it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal as signals
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harness import locks
+from harness.errors import ManageFailed, NotReady, NotRunning, StateFailed, SupervisorGone
+from harness.folders import Folders
+from harness.resources import KeepState
+from harness.stack import plan
+from harness.stack.control import Client
+from harness.stack.status import ResourceStatus, Snapshot
+from harness.stack.supervisor import STATE_FILE
+from harness.stack.sweep import LOCK
+
+_SHUTDOWN = 40.0
+
+
+@dataclass(frozen=True)
+class User:
+    """A seeded person. ``role`` is ``user`` or ``admin``."""
+
+    name: str
+    password: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Addresses of the first backend; ``app`` has no slash at its end, ``docs`` is None until served."""
+
+    app: str
+    admin: str
+    api: str
+    live: str
+    docs: str | None
+
+    @classmethod
+    def of_backend(cls, base: str) -> Urls:
+        """The addresses below ``base``, such as http://127.0.0.1:8000."""
+        return cls(
+            app=base,
+            admin=f"{base}/admin/",
+            api=f"{base}/api/",
+            live=f"{base.replace('http', 'ws', 1)}/live",
+            docs=None,
+        )
+
+
+class RunningStack:
+    """A stack that some supervisor runs. Methods are thread-safe.
+
+    Closing ends the stack if this process started it and did not detach it; otherwise it only lets go.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        folder: Path,
+        client: Client,
+        facts: Mapping[str, Any],
+        supervisor: subprocess.Popen[bytes] | None,
+    ) -> None:
+        self.run_id = run_id
+        self.folder = folder
+        self.services: tuple[str, ...] = tuple(facts["services"])
+        self.environment: dict[str, str] = dict(facts["environment"])
+        self.backends: tuple[str, ...] = tuple(facts["backends"])
+        self._facts = facts
+        self._client = client
+        self._supervisor = supervisor
+        self._owned = supervisor is not None
+
+    @property
+    def urls(self) -> Urls:
+        """Addresses for people and clients; raises NotRunning for a stack of services only."""
+        if not self.backends:
+            raise NotRunning("This stack has no backend.", hint="Start one with all resources.")
+        return Urls.of_backend(self.backends[0])
+
+    @property
+    def users(self) -> tuple[User, ...]:
+        """The seeded people with their passwords; empty for a stack of services only."""
+        file = self.folder / plan.USERS_FILE
+        if not file.exists():
+            return ()
+        return tuple(User(**entry) for entry in json.loads(file.read_text(encoding="utf-8")))
+
+    def record(self) -> dict[str, Any]:
+        """What ``harness up --json`` prints; holds the passwords of the seeded people."""
+        return {
+            "run": self.run_id,
+            "urls": asdict(self.urls) if self.backends else None,
+            "users": [asdict(user) for user in self.users],
+            "resources": [status.record() for status in self.resources()],
+        }
+
+    def snapshot(self) -> Snapshot:
+        """The whole run as it is now."""
+        return Snapshot.from_json(self._client.ask("status")["snapshot"])
+
+    def watch(self) -> Iterator[Snapshot]:
+        """The run now, and again whenever something has changed, until it ends."""
+        return self._client.watch()
+
+    def resources(self) -> tuple[ResourceStatus, ...]:
+        """Every resource as it is now."""
+        return self.snapshot().resources
+
+    def resource(self, name: str) -> ResourceStatus:
+        """One resource as it is now; raises NotRunning if there is none of that name."""
+        snapshot = self.snapshot()
+        found = snapshot.resource(name)
+        if found is None:
+            known = ", ".join(status.name for status in snapshot.resources)
+            raise NotRunning(f"This run has no resource {name!r}.", hint=f"It has: {known}.")
+        return found
+
+    def kill(self, name: str, signal: int = signals.SIGKILL) -> None:
+        """Send a signal. KILL, STOP and CONT reach the resource's whole tree; KILL waits for its end."""
+        self._client.ask("kill", name=name, signal=int(signal))
+
+    def start(self, name: str, *, within: float = 120.0) -> None:
+        """Spawn a resource that has ended again and wait until it is ready; raises ResourceFailed."""
+        self._client.ask("start", name=name, within=within)
+
+    def stop_resource(self, name: str, *, within: float = 30.0) -> None:
+        """Ask a resource to end, kill it if it takes too long; returns when it is gone."""
+        self._client.ask("stop", name=name, within=within)
+
+    def wait_ready(self, name: str, within: float = 30.0) -> None:
+        """Return once the resource is ready (a task: done); raises NotReady after ``within`` seconds."""
+        deadline = time.monotonic() + within
+        try:
+            for snapshot in self._client.watch(within=within):
+                status = snapshot.resource(name)
+                if status and status.state in ("ready", "done"):
+                    return
+                if time.monotonic() > deadline:
+                    break
+        except TimeoutError:
+            pass
+        state = self.resource(name).label
+        raise NotReady(f"{name} is {state}, not ready, after {within:g} s.", resource=name)
+
+    def manage(self, *args: str, timeout: float | None = 120.0) -> subprocess.CompletedProcess[str]:
+        """Run ``manage.py`` with the stack's environment; ``timeout`` in seconds."""
+        return self._manage(args, self.environment, timeout)
+
+    def reset(self, state: str = plan.SEEDED) -> None:
+        """Bring the database to a named state; other processes lose their connections and reconnect."""
+        if state != plan.SEEDED:
+            raise StateFailed(f"There is no state {state!r}.", hint=f"There is: {plan.SEEDED}.")
+        # A database driver is not needed to look at a stack.
+        from harness.stack import states
+
+        kept = KeepState(
+            url=self.environment["DATABASE_URL"],
+            template=state,
+            fingerprint=plan.code_fingerprint(Folders.of_checkout().root),
+        )
+        if not states.is_current(kept):
+            states.rebuild(kept, self._prepare)
+        states.restore(kept)
+
+    def detach(self) -> None:
+        """Let the stack live on without this process."""
+        self._client.ask("detach")
+        self._owned = False
+        self._let_go()
+
+    def shutdown(self, *, reason: str = "was asked to") -> None:
+        """End the stack, whoever started it; returns when nothing of it is left."""
+        try:
+            # The supervisor is the last to end, and holds this lock until then.
+            lock = os.open(self.folder / LOCK, os.O_RDWR)
+        except FileNotFoundError:
+            self._wait_for_supervisor()
+            return
+        try:
+            self._client.ask("shutdown", reason=reason)
+            if not locks.wait_until_free(lock, within=_SHUTDOWN):
+                raise SupervisorGone(
+                    f"Run {self.run_id} has not ended within {_SHUTDOWN:g} s.",
+                    hint=f"Kill its supervisor, process {self.snapshot().supervisor}; the rest follows.",
+                )
+        finally:
+            os.close(lock)
+        self._wait_for_supervisor()
+
+    def close(self) -> None:
+        """End the stack if this process started it."""
+        if not self._owned or self._supervisor is None:
+            return
+        if self._supervisor.poll() is None:
+            # One that cannot be asked is ending, or ends when the pipe does.
+            with suppress(SupervisorGone):
+                self._client.ask("shutdown")
+        self._wait_for_supervisor()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _wait_for_supervisor(self) -> None:
+        supervisor = self._supervisor
+        if supervisor is not None:
+            try:
+                supervisor.wait(_SHUTDOWN)
+            except subprocess.TimeoutExpired:
+                supervisor.kill()
+                supervisor.wait()
+        self._owned = False
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._supervisor is not None:
+            for stream in (self._supervisor.stdin, self._supervisor.stdout):
+                if stream is not None:
+                    stream.close()
+
+    def _prepare(self, url: str) -> None:
+        # Its users are those of the first preparation; the file of this one is not wanted.
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = ("prepare", "--users", f"{folder}/{plan.USERS_FILE}")
+            done = self._manage(arguments, {**self.environment, "DATABASE_URL": url}, 180.0)
+        if done.returncode:
+            lines = (done.stderr or done.stdout).strip().splitlines()
+            last = lines[-1] if lines else "no output"
+            raise ManageFailed(
+                f"manage.py prepare failed with code {done.returncode}: {last}",
+                hint="Run it yourself with: harness manage prepare --users FILE",
+            )
+
+    def _manage(
+        self, args: tuple[str, ...], environment: Mapping[str, str], timeout: float | None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", *args],
+            cwd=Folders.of_checkout().root,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+
+def attach(run_id: str | None = None, *, folders: Folders | None = None) -> RunningStack:
+    """The stack of ``run_id``, by default the one that ``harness up`` runs; raises NotRunning."""
+    folders = folders or Folders.of_checkout()
+    if run_id is None:
+        run_id = running_up(folders)
+    hint = "Start one with: harness up"
+    if run_id is None:
+        raise NotRunning("No stack is up in this checkout.", hint=hint)
+    file = folders.runs / run_id / STATE_FILE
+    try:
+        state = json.loads(file.read_text(encoding="utf-8"))
+        client = Client(Path(state["control"]))
+        facts = client.ask("facts")["facts"]
+    except (OSError, ValueError, SupervisorGone):
+        raise NotRunning(f"No run {run_id} is up in this checkout.", hint=hint) from None
+    return RunningStack(
+        run_id=run_id, folder=folders.runs / run_id, client=client, facts=facts, supervisor=None
+    )
+
+
+def running_up(folders: Folders) -> str | None:
+    """The id of the run that ``harness up`` runs in this checkout, if there is one."""
+    if not locks.is_held(folders.up_lock):
+        return None
+    return folders.up_lock.read_text(encoding="utf-8").strip() or None

@@ -1,0 +1,259 @@
+"""Starting a stack: choose services and ports, hand the plan to a supervisor, wait until all is ready."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import locks
+from harness.errors import AlreadyRunning, DiskFull, HarnessError, SupervisorGone
+from harness.folders import Folders, private_folder
+from harness.ports import app_port, free_port
+from harness.resources import Resource
+from harness.services.account import throwaway_places
+from harness.services.choose import Choice, choose
+from harness.services.credentials import Credentials
+from harness.services.embedded import EmbeddedSource
+from harness.services.url import UrlSource
+from harness.stack import plan, sweep
+from harness.stack.control import Client, error_named
+from harness.stack.running import RunningStack, running_up
+from harness.stack.status import Snapshot
+from harness.stack.supervisor import Plan
+
+_SUPERVISOR_START = 30.0
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """What to start.
+
+    ``scale`` counts per kind (``{"backend": 2}``). ``durable`` keeps the data in the checkout instead of
+    throwing it away. ``resources`` names kinds, None means all. ``port`` is the first backend's; ``up`` makes
+    it the one stack of this checkout that ``attach()`` finds. ``extra`` are resources beside the stack's own.
+    """
+
+    services: Choice = "auto"
+    scale: Mapping[str, int] = field(default_factory=dict)
+    durable: bool = False
+    resources: frozenset[str] | None = None
+    port: int | None = None
+    up: bool = False
+    extra: tuple[Resource, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What there is to tell: a sentence, or a new snapshot of the run."""
+
+    sentence: str = ""
+    snapshot: Snapshot | None = None
+
+
+Listener = Callable[[Progress], None]
+
+
+def start_stack(
+    options: StackOptions | None = None,
+    *,
+    on_progress: Listener | None = None,
+    folders: Folders | None = None,
+) -> RunningStack:
+    """Start a stack and return it ready; use it as a context manager, which ends it.
+
+    If this process is interrupted or killed meanwhile, everything ends. Raises AlreadyRunning, PortTaken,
+    SourceUnusable, DataUnusable, DiskFull, ServiceDidNotStart, NotReady, ResourceFailed; nothing is left.
+    """
+    options = options or StackOptions()
+    folders = folders or Folders.of_checkout()
+    tell: Listener = on_progress or (lambda _: None)
+    try:
+        return _start(options, folders, tell)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(
+            f"No space left on device while writing below {error.filename or folders.runs}.",
+            hint="Free some space, then try again.",
+        ) from error
+
+
+def _start(options: StackOptions, folders: Folders, tell: Listener) -> RunningStack:
+    private_folder(folders.runs)
+    places = throwaway_places(folders.root)
+    held: list[int] = []
+    try:
+        run = new_run_id()
+        if options.up:
+            held.append(_lock_up(folders, run))
+        for killed in sweep.sweep(folders.runs, places):
+            tell(Progress(sentence=f"Removed what run {killed} had left when it was killed."))
+        folder = private_folder(folders.runs / run)
+        lock = locks.take(folder / sweep.LOCK)
+        assert lock is not None, "the run was made just now"
+        held.append(lock)
+        made = _plan(options, folders, run, folder, places, tuple(held), tell)
+        supervisor = _spawn(made, tuple(held))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    try:
+        return _wait(made, supervisor, tell)
+    except BaseException:
+        # The end of the pipe ends everything, however far it had come.
+        _end(supervisor)
+        raise
+
+
+def new_run_id() -> str:
+    """Sorts by time, and is different for runs of the same second."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+
+
+def _lock_up(folders: Folders, run: str) -> int:
+    lock = locks.take(folders.up_lock)
+    if lock is None:
+        other = running_up(folders) or ""
+        raise AlreadyRunning(
+            f"A stack is up in this checkout already: run {other}. It was left alone.",
+            hint="Look at it with: harness status. End it with: harness down",
+            run=other,
+        )
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{run}\n".encode(), 0)
+    return lock
+
+
+def _plan(
+    options: StackOptions,
+    folders: Folders,
+    run: str,
+    folder: Path,
+    places: tuple[Path, ...],
+    held: tuple[int, ...],
+    tell: Listener,
+) -> Plan:
+    unknown = sorted(set(options.scale) - set(plan.SCALABLE))
+    if unknown or any(count < 1 for count in options.scale.values()):
+        raise HarnessError(
+            f"{unknown[0]} cannot be scaled." if unknown else "Each count must be at least 1.",
+            hint=f"These can be scaled: {', '.join(plan.SCALABLE)}.",
+        )
+    sources: list[EmbeddedSource] = []
+
+    def embedded() -> EmbeddedSource:
+        sources.append(
+            EmbeddedSource.kept(folders) if options.durable else EmbeddedSource.throwaway(folders, run=run)
+        )
+        return sources[0]
+
+    url = UrlSource(environment=os.environ, directory=str(folders.root))
+    postgres, redis = choose(options.services, environment=os.environ, url=url, embedded=embedded)
+    for service in (postgres, redis):
+        tell(Progress(sentence=f"{service.name}: {service.source} ({service.reason})"))
+    secret_key = Credentials.load_or_make(folders.data if options.durable else folder).secret_key
+    wanted = options.resources
+    ports: tuple[int, ...] = ()
+    if wanted is None or "backend" in wanted:
+        preferred = plan.PREFERRED_PORT if options.up else None
+        first = app_port(options.port, preferred=preferred)
+        ports = (first, *(free_port() for _ in range(options.scale.get("backend", 1) - 1)))
+    basis = plan.Basis(
+        run=run,
+        root=folders.root,
+        folder=folder,
+        postgres=postgres,
+        redis=redis,
+        secret_key=secret_key,
+        ports=ports,
+    )
+    records = (*plan.resources(basis, options.scale, wanted), *options.extra)
+    backends = [f"http://127.0.0.1:{port}" for port in ports]
+    throwaway = [str(source.folder) for source in sources if not source.durable]
+    return Plan(
+        run=run,
+        folder=str(folder),
+        resources=records,
+        facts={
+            "environment": plan.environment(basis),
+            "backends": backends,
+            "services": [postgres.source, redis.source],
+        },
+        public={"kind": "up" if options.up else "throwaway", "backends": backends},
+        remove=tuple(throwaway),
+        places=tuple(map(str, places)),
+        locks=held,
+    )
+
+
+def _spawn(made: Plan, held: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    logs = private_folder(Path(made.folder) / "logs")
+    with (logs / "supervisor.log").open("ab") as log:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "harness.stack.supervisor"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=made.resources[0].directory if made.resources else "/",
+            env={**os.environ, sweep.VARIABLE: made.run, "PYTHONUNBUFFERED": "1"},
+            pass_fds=held,
+            # A Ctrl-C in the terminal is for the harness, which then ends all in order.
+            start_new_session=True,
+        )
+    assert supervisor.stdin is not None
+    try:
+        supervisor.stdin.write(made.to_line())
+        supervisor.stdin.flush()
+    except BaseException:
+        _end(supervisor)
+        raise
+    return supervisor
+
+
+def _wait(made: Plan, supervisor: subprocess.Popen[bytes], tell: Listener) -> RunningStack:
+    assert supervisor.stdout is not None
+    path = supervisor.stdout.readline().decode().strip()
+    if not path:
+        log = Path(made.folder) / "logs" / "supervisor.log"
+        raise SupervisorGone("The supervisor ended before it began.", hint=f"See {log}")
+    client = Client(Path(path))
+    last: Snapshot | None = None
+    for snapshot in client.watch():
+        last = snapshot
+        tell(Progress(snapshot=snapshot))
+        if snapshot.phase == "ready":
+            return RunningStack(
+                run_id=made.run,
+                folder=Path(made.folder),
+                client=client,
+                facts=made.facts,
+                supervisor=supervisor,
+            )
+    if last is not None and last.failure is not None:
+        failure = last.failure
+        raise error_named(
+            failure.error, failure.sentence, failure.hint, resource=failure.resource, lines=failure.lines
+        )
+    reason = last.reason if last else "no word from it"
+    raise SupervisorGone(f"The start was ended from outside: {reason}.", hint="Start again with: harness up")
+
+
+def _end(supervisor: subprocess.Popen[bytes]) -> None:
+    for stream in (supervisor.stdin, supervisor.stdout):
+        # A supervisor that is gone cannot be told.
+        with suppress(OSError):
+            if stream is not None:
+                stream.close()
+    try:
+        supervisor.wait(20)
+    except subprocess.TimeoutExpired:
+        supervisor.kill()
+        supervisor.wait()

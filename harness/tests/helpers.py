@@ -1,0 +1,101 @@
+"""What the tests of services and stack share: waiting with deadlines, small fake resources, who is alive."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+
+from harness.folders import CHECKOUT, Folders
+from harness.resources import Exit, Kind, Notify, Readiness, Resource
+from harness.stack import RunningStack, StackOptions, start_stack
+
+GONE_WITHIN = 3.0
+
+FOREVER = "import signal; signal.pause()"
+SAY_READY = """
+import os, socket, signal
+print("hello from the fake", flush=True)
+message = f"READY=1\\nHARNESS_RUN={os.environ['HARNESS_RUN']}\\n".encode()
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+    client.sendto(message, os.environ["NOTIFY_SOCKET"])
+"""
+NOTIFIES = SAY_READY + "signal.pause()"
+STUBBORN = (
+    "import signal, os\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.fork()\n"
+    + SAY_READY
+    + "while True: signal.pause()"
+)
+
+
+def eventually(condition: Callable[[], object], *, within: float, what: str) -> None:
+    """Wait until ``condition`` is true; fails after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
+        time.sleep(0.02)
+
+
+def carriers(run: str) -> list[int]:
+    """Process ids of all that carry the run's id, found without the code under test."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("HARNESS_RUN") == run and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process lives (a zombie does not)."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def fake(
+    name: str,
+    program: str = NOTIFIES,
+    *,
+    readiness: Readiness | None = None,
+    kind: Kind = "process",
+    depends_on: tuple[str, ...] = (),
+    within: float = 30.0,
+    grace: float = 5.0,
+    environment: Mapping[str, str] | None = None,
+) -> Resource:
+    """A resource that is a few lines of Python."""
+    return Resource(
+        name=name,
+        kind=kind,
+        command=(sys.executable, "-u", "-c", program),
+        readiness=readiness or Notify(),
+        directory=str(CHECKOUT),
+        depends_on=depends_on,
+        within=within,
+        grace=grace,
+        environment=environment or {},
+    )
+
+
+def task(name: str, program: str, *, depends_on: tuple[str, ...] = ()) -> Resource:
+    """A fake that is done when its program ends with 0."""
+    return fake(name, program, readiness=Exit(), kind="task", depends_on=depends_on)
+
+
+def start_fakes(folders: Folders, *resources: Resource, up: bool = False) -> RunningStack:
+    """A stack of fakes alone, without services."""
+    options = StackOptions(services="embedded", resources=frozenset(), extra=resources, up=up)
+    return start_stack(options, folders=folders)
+
+
+def run_folder(folders: Folders) -> Path:
+    """The only run's folder."""
+    (folder,) = (path for path in folders.runs.iterdir() if path.is_dir())
+    return folder

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.play.errors import ScenarioNotFound, ScenarioUnusable
+from harness.play.scenario import discover, pick
+
+STORY = """
+from __future__ import annotations
+from harness import Stage, scenario
+
+@scenario("{title}", tags={{"demo"}}, cast=["bob"])
+def {name}(stage: Stage) -> None:
+    \"\"\"What it is about.\"\"\"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    stories = tmp_path / "stories"
+    stories.mkdir()
+    before = set(sys.modules)
+    yield stories
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def write(folder: Path, file: str, name: str, title: str = "A story") -> None:
+    (folder / file).write_text(STORY.format(name=name, title=title), encoding="utf-8")
+
+
+def test_scenarios_are_found_in_files(folder: Path) -> None:
+    write(folder, "b.py", "second", "The second story")
+    write(folder, "a.py", "first")
+    (folder / "__init__.py").write_text("raise RuntimeError", encoding="utf-8")
+    first, second = discover(folder)
+    assert (first.name, second.name) == ("first", "second")
+    assert (second.title, second.tags, second.cast) == ("The second story", frozenset({"demo"}), ("bob",))
+    assert second.about == "What it is about."
+    assert second.path == folder / "b.py"
+
+
+def test_an_imported_scenario_is_not_found_twice(folder: Path) -> None:
+    write(folder, "a.py", "first")
+    (folder / "b.py").write_text(
+        "from __future__ import annotations\nimport sys\nfirst = sys.modules['stories.a'].first\n",
+        encoding="utf-8",
+    )
+    assert [one.name for one in discover(folder)] == ["first"]
+
+
+def test_one_name_for_two_scenarios_is_refused(folder: Path) -> None:
+    write(folder, "a.py", "first")
+    write(folder, "b.py", "first")
+    with pytest.raises(ScenarioUnusable, match=r"named first, in a\.py and b\.py"):
+        discover(folder)
+
+
+def test_a_broken_file_is_named(folder: Path) -> None:
+    (folder / "broken.py").write_text("1 / 0", encoding="utf-8")
+    with pytest.raises(ScenarioUnusable, match=r"broken\.py can't be imported: ZeroDivisionError"):
+        discover(folder)
+
+
+def test_without_a_folder_one_is_told_where_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ScenarioNotFound) as caught:
+        discover()
+    assert "root of the repository" in caught.value.hint
+
+
+def test_scenarios_are_picked_by_name_or_file(folder: Path) -> None:
+    write(folder, "a.py", "first")
+    write(folder, "b.py", "second")
+    stories = discover(folder)
+    assert [one.name for one in pick(stories, [])] == ["first", "second"]
+    assert [one.name for one in pick(stories, ["b", "first", "second"])] == ["second", "first"]
+    with pytest.raises(ScenarioNotFound, match="no scenario 'third'") as caught:
+        pick(stories, ["third"])
+    assert "first, second" in caught.value.hint
+
+
+def test_the_scenarios_of_this_repository_tell_their_story() -> None:
+    stories = discover()
+    assert len(stories) >= 3
+    assert all(one.about and one.title and one.cast for one in stories)
+    assert [one.name for one in stories if "load" in one.tags] == ["two_people_chat"]

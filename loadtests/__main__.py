@@ -1,0 +1,102 @@
+"""``python -m loadtests``: starts a throwaway stack, makes people, lets locust play, ends the stack.
+
+Locust runs in a process of its own and knows only the addresses and the people. A stack that is up in this
+checkout is left alone. The exit code is 0 if nothing failed and nothing was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from harness import HarnessError, StackOptions, start_stack
+
+HERE = Path(__file__).resolve().parent
+PEOPLE_PER_USER = 3
+"""The cast of the chat scenario."""
+GRACE = 90.0
+"""Seconds beyond the run time that locust may take to start, to let plays end and to write its report."""
+UNITS = {"h": 3600, "m": 60, "s": 1}
+
+
+def main() -> int:
+    """Run it all; the exit code."""
+    options = _options()
+    try:
+        with start_stack(StackOptions(services=options.services, scale={"backend": 2})) as stack:
+            print(f"run {stack.run_id}: {', '.join(stack.backends)}", flush=True)
+            people = stack.folder / "people.json"
+            count = str(PEOPLE_PER_USER * options.users)
+            made = stack.manage("actors", "--count", count, "--json", timeout=GRACE)
+            if made.returncode != 0:
+                print(f"People could not be made: {made.stderr.strip()[-500:]}", file=sys.stderr)
+                return 1
+            # Sessions are as good as passwords.
+            people.touch(mode=0o600)
+            people.write_text(made.stdout, encoding="utf-8")
+            html = options.html or stack.folder / "load.html"
+            code = _locust(options, hosts=",".join(stack.backends), people=people, html=html)
+            print(f"report: {html}")
+            return code
+    except HarnessError as error:
+        print(f"{error} {error.hint}".strip(), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _locust(options: argparse.Namespace, *, hosts: str, people: Path, html: Path) -> int:
+    command = [sys.executable, "-m", "locust", "-f", str(HERE / "chat.py"), "--host", hosts]
+    command += ["--headless", "--only-summary", "--html", str(html), "--loglevel", "WARNING"]
+    command += ["--users", str(options.users), "--spawn-rate", str(max(1, options.users // 5))]
+    command += ["--run-time", f"{options.run_time}s"]
+    environment = {**os.environ, "ACTORS": str(people), "PYTHONUNBUFFERED": "1"}
+    deadline = options.run_time + GRACE
+    try:
+        return subprocess.run(
+            command, env=environment, cwd=HERE.parent, timeout=deadline, check=False
+        ).returncode
+    except subprocess.TimeoutExpired:
+        print(f"Locust did not end within {deadline:g} s and was killed.", file=sys.stderr)
+        return 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests",
+        description="Play the chat scenario by many at once on a throwaway stack.",
+        epilog="Example: python -m loadtests --users 50 --run-time 2m --html load.html",
+    )
+    parser.add_argument(
+        "--users", "-u", type=_positive, default=20, help="plays at the same time (default: 20)"
+    )
+    parser.add_argument("--run-time", "-t", type=_seconds, default=30, help="30s, 2m, 1h30m (default: 30s)")
+    parser.add_argument(
+        "--html", type=Path, help="where the report goes (default: load.html in the run folder)"
+    )
+    parser.add_argument(
+        "--services", default="auto", help="where Postgres and Redis come from (default: auto)"
+    )
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of users")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    if text.isdecimal():
+        text = f"{text}s"
+    if not re.fullmatch(r"(\d+h)?(\d+m)?(\d+s)?", text) or not text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 30s, 2m or 1h30m")
+    return sum(int(number) * UNITS[unit] for number, unit in re.findall(r"(\d+)([hms])", text))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

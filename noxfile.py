@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""The project's commands: `python3 noxfile.py -s NAME` needs only Python 3.11, `nox -s NAME` needs nox.
+
+`-l` lists the sessions; without `-s` the quick ones run. What stands after `--` goes to the session's tool.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent
+if os.name == "nt":
+    sys.exit("The tools need a POSIX system: run them in WSL, on Linux or on macOS.")
+if __name__ == "__main__" and sys.version_info < (3, 11):
+    sys.exit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: start it with a newer one.")
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from tools import environments, locks  # noqa: E402
+
+if __name__ == "__main__":
+    environments.run_nox(sys.argv[1:])
+
+import nox  # noqa: E402
+from nox.command import CommandFailed  # noqa: E402
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "none"
+
+BIN = ROOT / ".venv" / "bin"
+REPORTS = ROOT / ".cache" / "reports"
+TYPED = ("manage.py", "stack", "harness", "scenarios", "loadtests", "tools")
+LOAD = ("--users", "20", "--run-time", "30s")
+# Importing the settings needs values, type checking reaches none of what they name.
+TYPES_ENV = {
+    "STACK_ENV": "test",
+    "DATABASE_URL": "postgres://types@127.0.0.1:1/types",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "SECRET_KEY": "only-for-type-checking",
+    "ALLOWED_HOSTS": "127.0.0.1",
+    "APP_ORIGINS": "http://127.0.0.1:8000",
+}
+
+
+class Check(NamedTuple):
+    """A command whose exit code says whether something holds."""
+
+    name: str
+    command: tuple[str, ...]
+    env: dict[str, str] = {}
+
+
+class Part(NamedTuple):
+    """What one part of `tests` came to; `seconds` is wall time."""
+
+    name: str
+    passed: int
+    failed: int
+    seconds: float
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, import contracts, file hygiene and that the lock files are in step."""
+    _prepare(session)
+    _report_checks(session, _lint_checks())
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types: mypy strict with the Django plugins."""
+    _prepare(session)
+    _report_checks(session, _type_checks())
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Run the quick tests; arguments go to pytest."""
+    _prepare(session)
+    _run(session, *_pytest("-m", "not stack and not heavy", *session.posargs))
+
+
+@nox.session(default=False)
+def tests(session: nox.Session) -> None:
+    """Run all that proves the product here; with arguments only pytest, with these."""
+    _prepare(session)
+    _prove(session, markers="not heavy")
+
+
+@nox.session(default=False)
+def full(session: nox.Session) -> None:
+    """Run what `tests` runs and the heavy tests; with arguments only pytest, with these."""
+    _prepare(session)
+    _prove(session, markers="")
+
+
+@nox.session(default=False)
+def scenarios(session: nox.Session) -> None:
+    """Play the scenarios as tests; arguments go to pytest."""
+    _prepare(session)
+    _run(session, *_pytest("scenarios", *session.posargs))
+
+
+@nox.session(default=False)
+def demo(session: nox.Session) -> None:
+    """Start the stack, play the scenarios before your eyes, stay up until Ctrl-C (`-- --no-hold` ends)."""
+    _prepare(session)
+    _run(session, _tool("harness"), "demo", *session.posargs)
+
+
+@nox.session(default=False)
+def load(session: nox.Session) -> None:
+    """Play the chat scenario under locust: `-- --users N --run-time T`."""
+    _prepare(session)
+    _run(session, _tool("python"), "-m", "loadtests", *LOAD, *session.posargs)
+
+
+@nox.session(default=False)
+def up(session: nox.Session) -> None:
+    """Start the stack and keep it up until Ctrl-C; arguments go to `harness up`."""
+    _prepare(session)
+    _run(session, _tool("harness"), "up", *session.posargs)
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Compile the lock files anew; `-- --upgrade` takes newer versions."""
+    try:
+        uv = environments.find_uv()
+    except environments.EnvironmentProblem as problem:
+        session.error(str(problem))
+    settings = ("--universal", "--generate-hashes", "--python-version", "3.11", "--quiet")
+    for group in locks.GROUPS:
+        output = str(locks.lock_file(group).relative_to(ROOT))
+        compiled = ("--group", group, "--output-file", output, *session.posargs)
+        _run(session, uv, "pip", "compile", *settings, "--custom-compile-command", "nox -s lock", *compiled)
+        locks.sign(group)
+
+
+def _prepare(session: nox.Session) -> None:
+    """Have `.venv` ready and first on the PATH of what the session runs."""
+    try:
+        environments.development_environment()
+    except environments.EnvironmentProblem as problem:
+        session.error(str(problem))
+    session.env["PATH"] = f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    session.env["VIRTUAL_ENV"] = str(BIN.parent)
+
+
+def _tool(name: str) -> str:
+    return str((BIN / name).relative_to(ROOT))
+
+
+def _pytest(*arguments: str) -> tuple[str, ...]:
+    return (_tool("python"), "-m", "pytest", *arguments)
+
+
+def _run(session: nox.Session, *command: str, env: dict[str, str] | None = None) -> None:
+    # nox gives a command 0.3 s after Ctrl-C by default, too little to take a stack down.
+    session.run(*command, env=env, external=True, interrupt_timeout=20, terminate_timeout=10)
+
+
+def _holds(session: nox.Session, check: Check) -> bool:
+    try:
+        _run(session, *check.command, env=check.env)
+    except CommandFailed:
+        return False
+    return True
+
+
+def _lint_checks() -> list[Check]:
+    checks = [
+        Check("ruff check", (_tool("ruff"), "check")),
+        Check("ruff format", (_tool("ruff"), "format", "--check")),
+        Check("import contracts", (_tool("lint-imports"), "--cache-dir", ".cache/import-linter")),
+        Check("lock files", (_tool("python"), "-m", "tools.locks")),
+    ]
+    if (ROOT / ".git").exists():
+        # The hooks that stand above as checks of the whole tree need not run twice.
+        skip = {"SKIP": "ruff-check,ruff-format,import-contracts,lock-files"}
+        checks.append(Check("file hygiene", (_tool("prek"), "run", "--all-files"), skip))
+    else:
+        print("File hygiene is not checked: this is no git checkout.")
+    return checks
+
+
+def _type_checks() -> list[Check]:
+    # nox lives in the environment that runs this file, not in `.venv`.
+    here = ("--python-executable", sys.executable, "--cache-dir", ".cache/mypy-noxfile")
+    return [
+        Check("mypy", (_tool("mypy"), *TYPED), TYPES_ENV),
+        Check("mypy noxfile", (_tool("mypy"), "--config-file=", "--strict", *here, "noxfile.py")),
+    ]
+
+
+def _report_checks(session: nox.Session, checks: list[Check]) -> None:
+    """Run all checks, also after one failed, and name those that did."""
+    failed = [check.name for check in checks if not _holds(session, check)]
+    if failed:
+        session.error(f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}.")
+
+
+def _prove(session: nox.Session, *, markers: str) -> None:
+    if session.posargs:
+        _run(session, *_pytest("-m", markers, *session.posargs))
+        return
+    parts = [
+        _checks_part(session, "lint", _lint_checks()),
+        _checks_part(session, "types", _type_checks()),
+        _pytest_part(session, "tests", "-m", markers),
+        _pytest_part(session, "scenarios", "scenarios", "-m", markers),
+        _checks_part(session, "load", [Check("load", (_tool("python"), "-m", "loadtests", *LOAD))]),
+    ]
+    passed, failed = sum(part.passed for part in parts), sum(part.failed for part in parts)
+    print(f"\n{'part':<12}{'passed':>8}{'failed':>8}{'time':>10}")
+    for part in parts:
+        print(f"{part.name:<12}{part.passed:>8}{part.failed:>8}{part.seconds:>8.1f} s")
+    print(f"\n{passed} passed, {failed} failed\n", flush=True)
+    if failed:
+        session.error(f"Failed: {', '.join(part.name for part in parts if part.failed)}.")
+
+
+def _headline(name: str) -> float:
+    print(f"\n== {name} ==", flush=True)
+    return time.monotonic()
+
+
+def _checks_part(session: nox.Session, name: str, checks: list[Check]) -> Part:
+    began = _headline(name)
+    held = [_holds(session, check) for check in checks]
+    return Part(name, held.count(True), held.count(False), time.monotonic() - began)
+
+
+def _pytest_part(session: nox.Session, name: str, *arguments: str) -> Part:
+    began = _headline(name)
+    report = REPORTS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    held = _holds(session, Check(name, _pytest(*arguments, f"--junitxml={report}")))
+    passed, failed = _counts(report)
+    # An aborted run, or one that found nothing to run, must not look like a green one.
+    if not held and not failed:
+        failed = 1
+    return Part(name, passed, failed, time.monotonic() - began)
+
+
+def _counts(report: Path) -> tuple[int, int]:
+    """Passed and failed tests of a JUnit file that pytest wrote; (0, 0) where it wrote none."""
+    if not report.exists():
+        return 0, 0
+    passed = failed = 0
+    for suite in ElementTree.parse(report).iter("testsuite"):  # noqa: S314
+        total, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+        broken = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        passed, failed = passed + total - skipped - broken, failed + broken
+    return passed, failed

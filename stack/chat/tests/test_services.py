@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connections
+
+from stack.accounts.models import User
+from stack.accounts.services import user_create
+from stack.chat import errors, services
+from stack.chat.models import LONGEST_TEXT, Chat, ChatMember, Message, ReadMark
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass
+class World:
+    owner: User
+    member: User
+    stranger: User
+    chat: Chat
+
+    def send(self, client_id: uuid.UUID | None = None, text: str = "hello", **changes: Any) -> tuple[Message, bool]:
+        values = {"chat_id": self.chat.pk, "sender_id": self.member.pk} | changes
+        return services.message_send(client_id=client_id or uuid.uuid4(), text=text, **values)
+
+
+def make_world() -> World:
+    owner, member, stranger = (user_create(username=name, password=None) for name in ("owner", "member", "stranger"))
+    return World(owner, member, stranger, services.chat_create(owner_id=owner.pk, member_ids=[member.pk]))
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world()
+
+
+@pytest.fixture
+def committed_world(transactional_db: None) -> World:
+    return make_world()
+
+
+@pytest.fixture
+def together() -> Callable[[list[Callable[[], Any]]], list[Any]]:
+    """Run functions at the same moment, each with a database connection of its own."""
+
+    def run(functions: list[Callable[[], Any]]) -> list[Any]:
+        barrier = threading.Barrier(len(functions))
+
+        def one(function: Callable[[], Any]) -> Any:
+            barrier.wait(timeout=10)
+            try:
+                return function()
+            except errors.ChatError as error:
+                return type(error)
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(len(functions)) as pool:
+            return list(pool.map(one, functions))
+
+    return run
+
+
+def test_the_creator_owns_and_is_in_it_once(world: World) -> None:
+    chat = services.chat_create(owner_id=world.owner.pk, member_ids=[world.owner.pk, world.member.pk, world.member.pk])
+    members = {member.user_id: member.role for member in chat.members.all()}
+    assert members == {world.owner.pk: "owner", world.member.pk: "member"}
+
+
+def test_nobody_unknown_or_disabled_is_added(world: World) -> None:
+    User.objects.filter(pk=world.stranger.pk).update(is_active=False)
+    for user_id in (world.stranger.pk, 10**9):
+        with pytest.raises(errors.UnknownUsers):
+            services.chat_create(owner_id=world.owner.pk, member_ids=[user_id])
+        with pytest.raises(errors.UnknownUsers):
+            services.member_add(chat_id=world.chat.pk, by=world.owner.pk, user_id=user_id)
+    assert Chat.objects.count() == 1
+
+
+def test_adding_again_is_harmless(world: World) -> None:
+    member, created = services.member_add(chat_id=world.chat.pk, by=world.owner.pk, user_id=world.stranger.pk)
+    assert created
+    assert services.member_add(chat_id=world.chat.pk, by=world.owner.pk, user_id=world.stranger.pk) == (
+        member,
+        False,
+    )
+    assert services.member_add(chat_id=world.chat.pk, by=world.owner.pk, user_id=world.owner.pk)[0].role == "owner"
+
+
+def test_only_the_owner_removes_others_and_stays(world: World) -> None:
+    with pytest.raises(errors.NotAllowed):
+        services.member_remove(chat_id=world.chat.pk, by=world.member.pk, user_id=world.owner.pk)
+    with pytest.raises(errors.OwnerStays):
+        services.member_remove(chat_id=world.chat.pk, by=world.owner.pk, user_id=world.owner.pk)
+    with pytest.raises(errors.NotFound):
+        services.member_remove(chat_id=world.chat.pk, by=world.owner.pk, user_id=world.stranger.pk)
+    world.send()
+    services.mark_read(chat_id=world.chat.pk, user_id=world.member.pk, number=1)
+    services.member_remove(chat_id=world.chat.pk, by=world.owner.pk, user_id=world.member.pk)
+    assert [member.user_id for member in ChatMember.objects.all()] == [world.owner.pk]
+    assert not ReadMark.objects.exists()
+    with pytest.raises(errors.NotFound):
+        world.send()
+
+
+def test_messages_are_numbered_by_chat(world: World) -> None:
+    other = services.chat_create(owner_id=world.member.pk)
+    numbers = [world.send()[0].number, world.send(chat_id=other.pk)[0].number, world.send()[0].number]
+    assert numbers == [1, 1, 2]
+    world.chat.refresh_from_db()
+    assert world.chat.last_number == 2
+
+
+def test_sending_again_gives_the_same_message(world: World) -> None:
+    client_id = uuid.uuid4()
+    first, created = world.send(client_id)
+    assert created
+    assert world.send(client_id) == (first, False)
+    world.chat.refresh_from_db()
+    assert world.chat.last_number == 1
+    # The id is the sender's own.
+    second, created = world.send(client_id, sender_id=world.owner.pk)
+    assert created
+    assert second.number == 2
+
+
+def test_an_id_belongs_to_one_text_in_one_chat(world: World) -> None:
+    other = services.chat_create(owner_id=world.member.pk)
+    client_id = uuid.uuid4()
+    world.send(client_id)
+    with pytest.raises(errors.ClientIdTaken):
+        world.send(client_id, text="other")
+    with pytest.raises(errors.ClientIdTaken):
+        world.send(client_id, chat_id=other.pk)
+    other.refresh_from_db()
+    assert other.last_number == 0
+
+
+def test_strangers_send_nothing(world: World) -> None:
+    with pytest.raises(errors.NotFound):
+        world.send(sender_id=world.stranger.pk)
+    with pytest.raises(errors.NotFound):
+        world.send(chat_id=10**9)
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize("text", ["", "x" * (LONGEST_TEXT + 1)])
+def test_the_database_refuses_such_texts_too(world: World, text: str) -> None:
+    with pytest.raises(IntegrityError, match="chat_message_text"):
+        world.send(text=text)
+
+
+def test_the_same_message_at_the_same_moment_is_sent_once(committed_world: World, together: Any) -> None:
+    for _ in range(5):
+        client_id = uuid.uuid4()
+        first, second = together([lambda: committed_world.send(client_id)] * 2)  # noqa: B023
+        assert first[0] == second[0]
+        assert {first[1], second[1]} == {True, False}
+    assert list(Message.objects.order_by("number").values_list("number", flat=True)) == [1, 2, 3, 4, 5]
+
+
+def test_the_same_id_in_two_chats_at_the_same_moment(committed_world: World, together: Any) -> None:
+    world = committed_world
+    other = services.chat_create(owner_id=world.member.pk)
+    for _ in range(5):
+        client_id = uuid.uuid4()
+        results = together(
+            [lambda: world.send(client_id), lambda: world.send(client_id, chat_id=other.pk)]  # noqa: B023
+        )
+        assert results.count(errors.ClientIdTaken) == 1
+        assert Message.objects.filter(client_id=client_id).count() == 1
+    for chat in Chat.objects.all():
+        assert chat.last_number == chat.messages.count()
+
+
+def test_numbers_have_no_holes_when_many_send(committed_world: World, together: Any) -> None:
+    world = committed_world
+    together(
+        [
+            lambda: [world.send() for _ in range(5)],
+            lambda: [world.send(sender_id=world.owner.pk) for _ in range(5)],
+        ]
+    )
+    numbers = list(Message.objects.order_by("number").values_list("number", flat=True))
+    assert numbers == list(range(1, 11))
+    world.chat.refresh_from_db()
+    assert world.chat.last_number == 10
+
+
+def test_only_the_sender_deletes(world: World) -> None:
+    message, _ = world.send()
+    with pytest.raises(errors.NotAllowed):
+        services.message_delete(chat_id=world.chat.pk, by=world.owner.pk, message_id=message.pk)
+    other = services.chat_create(owner_id=world.member.pk)
+    with pytest.raises(errors.NotFound):
+        services.message_delete(chat_id=other.pk, by=world.member.pk, message_id=message.pk)
+    services.message_delete(chat_id=world.chat.pk, by=world.member.pk, message_id=message.pk)
+    assert world.send()[0].number == 2
+
+
+def test_a_read_mark_never_goes_back(world: World) -> None:
+    for _ in range(3):
+        world.send()
+    for number, expected in ((2, 2), (1, 2), (2, 2), (3, 3), (0, 3)):
+        mark = services.mark_read(chat_id=world.chat.pk, user_id=world.member.pk, number=number)
+        assert mark.number == expected
+    with pytest.raises(errors.BeyondLastMessage):
+        services.mark_read(chat_id=world.chat.pk, user_id=world.member.pk, number=4)
+    assert ReadMark.objects.count() == 1
+
+
+def test_read_marks_at_the_same_moment(committed_world: World, together: Any) -> None:
+    world = committed_world
+    for _ in range(4):
+        world.send()
+
+    def mark(number: int) -> Callable[[], Any]:
+        return lambda: services.mark_read(chat_id=world.chat.pk, user_id=world.member.pk, number=number)
+
+    together([mark(4), mark(2), mark(3), mark(1)])
+    assert ReadMark.objects.get().number == 4
+
+
+def test_deleting_takes_all_with_it(world: World) -> None:
+    world.send()
+    with pytest.raises(errors.NotAllowed):
+        services.chat_delete(chat_id=world.chat.pk, by=world.member.pk)
+    services.chat_delete(chat_id=world.chat.pk, by=world.owner.pk)
+    assert not Chat.objects.exists()
+    assert not Message.objects.exists()

@@ -1,0 +1,153 @@
+"""What the process is told by its environment variables, checked once and complete."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+
+class StackEnv(StrEnum):
+    """What the process is for; production refuses whatever is weak."""
+
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+REQUIRED = ("STACK_ENV", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS", "APP_ORIGINS")
+SHORTEST_SECRET_KEY = 50
+FEWEST_SECRET_KEY_CHARACTERS = 16
+SIGN_IN_RATE = "10/min"
+SIGN_IN_RATE_OUTSIDE_PRODUCTION = "1000/min"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The checked values.
+
+    Attributes:
+        database: an entry of Django's ``DATABASES``.
+        app_origins: origins (``scheme://host[:port]``) whose pages may write and open the WebSocket.
+        sign_in_rate: sign-ins of one user name from one address, as ``"number/period"``.
+        trusted_proxies: how many proxies in front append to ``X-Forwarded-For``; 0 ignores that header.
+        behind_tls_proxy: a proxy ends TLS and always sets ``X-Forwarded-Proto``.
+        run: which use of the harness started this process; empty elsewhere.
+    """
+
+    stack_env: StackEnv
+    secret_key: str = field(repr=False)
+    database: Mapping[str, Any] = field(repr=False)
+    database_pool_size: int
+    redis_url: str = field(repr=False)
+    allowed_hosts: tuple[str, ...]
+    app_origins: tuple[str, ...]
+    sign_in_rate: str
+    trusted_proxies: int
+    behind_tls_proxy: bool
+    static_root: str | None
+    log_level: str
+    run: str
+
+    @property
+    def production(self) -> bool:
+        return self.stack_env is StackEnv.PRODUCTION
+
+
+def read_environment(variables: Mapping[str, str]) -> Environment:
+    """Read and check all variables; ``NAME_FILE`` may name a file that holds the value of ``NAME``.
+
+    Raises:
+        ImproperlyConfigured: with every missing variable, or every wrong one, in one sentence.
+    """
+    env = environ.FileAwareEnv()
+    env.ENVIRON = environ.fileaware_mapping.FileAwareMapping(env=dict(variables), cache=False)
+    if missing := [name for name in REQUIRED if not env.str(name, default="").strip()]:
+        raise ImproperlyConfigured(
+            f"Set {_join(missing)} in the environment (or {missing[0]}_FILE to read it from a file)."
+        )
+    problems: list[str] = []
+    if (stack_env := env.str("STACK_ENV")) not in set(StackEnv):
+        problems.append(f"STACK_ENV must be one of {', '.join(StackEnv)}, not {stack_env!r}")
+    secret_key = env.str("SECRET_KEY")
+    if urlsplit(env.str("DATABASE_URL")).scheme not in ("postgres", "postgresql"):
+        problems.append("DATABASE_URL must look like postgres://user:password@host:port/name")
+    if urlsplit(redis_url := env.str("REDIS_URL")).scheme not in ("redis", "rediss"):
+        problems.append("REDIS_URL must look like redis://:password@host:port/0")
+    allowed_hosts = _items(env.str("ALLOWED_HOSTS"))
+    app_origins = _items(env.str("APP_ORIGINS"))
+    if bad := [origin for origin in app_origins if not _is_origin(origin)]:
+        problems.append(f"APP_ORIGINS holds {_join(bad)}, but wants origins like https://example.org")
+    production = stack_env == StackEnv.PRODUCTION
+    if production:
+        problems += _production_problems(
+            secret_key, allowed_hosts, app_origins, rate_given="SIGN_IN_RATE" in env.ENVIRON
+        )
+    numbers = {"DATABASE_POOL_SIZE": 20, "TRUSTED_PROXIES": 0}
+    for name, default in numbers.items():
+        text = env.str(name, default=str(default))
+        if text.isascii() and text.isdigit():
+            numbers[name] = int(text)
+        else:
+            problems.append(f"{name} must be a whole number, not {text!r}")
+    rate = env.str("SIGN_IN_RATE", default=SIGN_IN_RATE if production else SIGN_IN_RATE_OUTSIDE_PRODUCTION)
+    if not re.fullmatch(r"[1-9]\d*/(second|min|hour|day)", rate):
+        problems.append(f"SIGN_IN_RATE must look like {SIGN_IN_RATE} (second, min, hour or day), not {rate!r}")
+    if problems:
+        raise ImproperlyConfigured("; ".join(problems) + ".")
+    return Environment(
+        stack_env=StackEnv(stack_env),
+        secret_key=secret_key,
+        database=env.db_url("DATABASE_URL"),
+        database_pool_size=max(numbers["DATABASE_POOL_SIZE"], 1),
+        redis_url=redis_url,
+        allowed_hosts=allowed_hosts,
+        app_origins=app_origins,
+        sign_in_rate=rate,
+        trusted_proxies=numbers["TRUSTED_PROXIES"],
+        behind_tls_proxy=env.bool("BEHIND_TLS_PROXY", default=False),
+        static_root=env.str("STATIC_ROOT", default="") or None,
+        log_level=env.str("LOG_LEVEL", default="INFO").upper(),
+        run=env.str("HARNESS_RUN", default=""),
+    )
+
+
+def _production_problems(
+    secret_key: str, hosts: tuple[str, ...], origins: tuple[str, ...], *, rate_given: bool
+) -> list[str]:
+    problems = []
+    if len(secret_key) < SHORTEST_SECRET_KEY or len(set(secret_key)) < FEWEST_SECRET_KEY_CHARACTERS:
+        problems.append(
+            f"SECRET_KEY is too weak for production: use at least {SHORTEST_SECRET_KEY} random characters, "
+            "such as those of python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+        )
+    if "*" in hosts:
+        problems.append("ALLOWED_HOSTS must name the hosts in production, not *")
+    if plain := [origin for origin in origins if origin.startswith("http://")]:
+        problems.append(f"APP_ORIGINS holds {_join(plain)}, but production wants https")
+    if rate_given:
+        problems.append("SIGN_IN_RATE may not be set in production: guessing passwords would become quicker")
+    return problems
+
+
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  # raises if it is no number
+    except ValueError:
+        return False
+    return bool(parts.scheme and parts.hostname) and text == f"{parts.scheme}://{parts.netloc}" and "@" not in text
+
+
+def _join(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

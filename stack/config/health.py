@@ -1,0 +1,73 @@
+"""Whether this process lives, and whether it can serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import redis
+from django.conf import settings
+from django.db import Error, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from stack.live import process
+
+OK = "ok"
+NOT_NEEDED = {"redis"}
+"""Checks that are told but do not make the process unready: without Redis, updates come a second late."""
+
+_migrated = False
+
+
+@require_safe
+@never_cache
+def healthz(_request: HttpRequest) -> JsonResponse:
+    """Answer 200 as long as the process lives; touches no service."""
+    return JsonResponse({"status": OK, "run": settings.HARNESS_RUN})
+
+
+@require_safe
+@never_cache
+def readyz(_request: HttpRequest) -> JsonResponse:
+    """Answer 200 when requests can be served and followed live, else 503; either names each check's state."""
+    checks = {"database": _told(_database)}
+    checks["migrations"] = _told(_migrations) if checks["database"] == OK else "the database can't be reached"
+    checks["redis"] = _told(_redis)
+    checks["live"] = OK if process.status()["ready"] else "the hub does not follow the event log yet"
+    ready = all(state == OK for name, state in checks.items() if name not in NOT_NEEDED)
+    body = {"status": OK if ready else "unready", "run": settings.HARNESS_RUN, "checks": checks}
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def _told(check: Callable[[], str]) -> str:
+    try:
+        return check()
+    except (Error, redis.RedisError) as error:
+        # The message could hold addresses and user names; whoever may see those reads the log.
+        return f"failed: {type(error).__name__}"
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return OK
+
+
+def _migrations() -> str:
+    global _migrated  # noqa: PLW0603 - once applied, migrations stay so for this process
+    if not _migrated:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if missing:
+            return f"{len(missing)} to apply, first {missing[0][0]}: run manage.py prepare"
+        _migrated = True
+    return OK
+
+
+def _redis() -> str:
+    client = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=0.5, socket_timeout=0.5)
+    with client:
+        client.ping()
+    return OK

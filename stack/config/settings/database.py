@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from stack.config.settings.environment import ENVIRONMENT
+
+DATABASES = {
+    "default": {
+        **ENVIRONMENT.database,
+        # Under ASGI each request has a thread of its own: a kept connection would be one a thread.
+        "CONN_MAX_AGE": 0,
+        # Connections that a server restart or a database reset has ended are replaced by the pool before use.
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "connect_timeout": 5,
+            **ENVIRONMENT.database.get("OPTIONS", {}),
+            "pool": {"min_size": 1, "max_size": ENVIRONMENT.database_pool_size, "timeout": 5},
+        },
+    }
+}

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import stat
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import DjangoAssertNumQueries, Settings
+from rest_framework.test import APIClient
+
+from stack.accounts.models import Profile, User
+from stack.chat.models import Chat, ChatMember, Message
+from stack.config.environment import StackEnv
+from stack.config.seeding import seed
+
+pytestmark = pytest.mark.django_db
+NAMES = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "admin"]
+
+
+def contents() -> list[list[object]]:
+    return [list(model.objects.order_by("pk").values()) for model in (User, Profile, Chat, ChatMember, Message)]
+
+
+def test_what_is_made() -> None:
+    seeded = seed()
+    assert [user.name for user in seeded.users] == NAMES
+    assert [user.role for user in seeded.users] == ["user"] * 10 + ["admin"]
+    assert User.objects.filter(is_superuser=True).get().username == "admin"
+    assert Profile.objects.exclude(first_name="").count() == 11
+    assert Chat.objects.count() == 10 * 9 // 2
+    pairs = {
+        frozenset(chat.members.values_list("user__username", flat=True))
+        for chat in Chat.objects.prefetch_related("members")
+    }
+    assert len(pairs) == 45
+    assert {len(pair) for pair in pairs} == {2}
+    for chat in Chat.objects.all():
+        numbers = list(chat.messages.order_by("number").values_list("number", flat=True))
+        assert numbers == list(range(1, chat.last_number + 1))
+        assert numbers
+
+
+def test_again_changes_nothing(django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
+    seed()
+    before = contents()
+    with django_assert_max_num_queries(8):
+        again = seed()
+    assert (again.new_users, again.new_chats) == ([], 0)
+    assert contents() == before
+
+
+def test_what_people_delete_stays_deleted() -> None:
+    seed()
+    Chat.objects.all()[0].delete()
+    seed()
+    assert Chat.objects.count() == 44
+
+
+def test_a_missing_user_comes_back_with_chats() -> None:
+    seed()
+    User.objects.get(username="judy").delete()
+    Chat.objects.exclude(members__role=ChatMember.Role.MEMBER).delete()
+    assert [user.name for user in seed().new_users] == ["judy"]
+    assert ChatMember.objects.filter(user__username="judy").count() == 9
+
+
+def test_passwords_outside_production_are_known() -> None:
+    for user in seed().users:
+        body = {"username": user.name, "password": f"{user.name}-demo"}
+        assert user.password == body["password"]
+        assert APIClient().post("/api/session", body).status_code == 200
+
+
+def test_passwords_in_production_are_generated_and_told_once(settings: Settings) -> None:
+    settings.STACK_ENV = StackEnv.PRODUCTION
+    first = seed().users
+    passwords = {user.password for user in first}
+    assert len(passwords) == 11
+    assert all(password is not None and len(password) >= 24 for password in passwords)
+    assert all(User.objects.get(pk=user.id).check_password(user.password or "") for user in first)
+    assert not any(str(user.password) in repr(user) for user in first)
+    assert {user.password for user in seed().users} == {None}
+
+
+def test_file_of_users_is_private(tmp_path: Path) -> None:
+    file = tmp_path / "users.json"
+    file.write_text("old")
+    file.chmod(0o644)
+    out = StringIO()
+    call_command("seed", users=file, stdout=out)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    users = json.loads(file.read_text())
+    assert users[0] == {"name": "alice", "password": "alice-demo", "role": "user"}
+    assert users[-1] == {"name": "admin", "password": "admin-demo", "role": "admin"}
+    assert "alice-demo" not in out.getvalue()
+    assert [path.name for path in tmp_path.iterdir()] == ["users.json"]
+
+
+def test_json_and_nothing_else() -> None:
+    out = StringIO()
+    call_command("seed", json=True, stdout=out)
+    assert [user["name"] for user in json.loads(out.getvalue())] == NAMES
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="No such file or directory"):
+        call_command("seed", users=tmp_path / "missing" / "users.json", stdout=StringIO())

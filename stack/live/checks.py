@@ -1,0 +1,39 @@
+"""System checks: what would make the live engine miss a change or show it to the wrong people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connection
+from django.db.utils import DatabaseError
+
+from stack.live import triggers
+from stack.live.registry import LiveConfigurationError, registry
+
+
+@register(Tags.models)
+def check_entities(**_kwargs: Any) -> list[CheckMessage]:
+    """Serializers read columns of their own row and ids only."""
+    found: list[CheckMessage] = []
+    for entity in registry.entities.values():
+        try:
+            entity.data_fields  # noqa: B018 - computing it is the check
+        except LiveConfigurationError as error:
+            found.append(Error(str(error), obj=entity.model, id="live.E001"))
+    return found
+
+
+@register(Tags.database)
+def check_triggers(*, databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """Every live table has its triggers, as this code wants them. Runs with ``check --database default``."""
+    if not databases or "default" not in databases:
+        return []
+    try:
+        with connection.cursor() as cursor:
+            found = triggers.problems(cursor)
+    except DatabaseError as error:
+        first = str(error).partition("\n")[0]
+        return [Error(f"The live triggers can't be checked: {first}", hint="Run: manage.py migrate", id="live.E002")]
+    return [Error(problem, hint="Run: manage.py live install", id="live.E003") for problem in found]

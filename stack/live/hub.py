@@ -1,0 +1,286 @@
+"""The hub: the one per server process that receives events once and writes them to that process's sockets.
+
+Batches arrive through the Channels layer; the head is polled once a second, so a lost batch or a missing Redis costs a
+second, never an event. A hole in seq is seen at once and read from Postgres. The ring holds the newest events, so that
+clients which reconnect after a moment cost no query of the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import redis
+from channels.layers import get_channel_layer
+from django.db.utils import DatabaseError, InterfaceError
+
+from stack.live import frames, log
+from stack.live.connection import Connection
+from stack.live.db import in_thread, repeatable_read
+from stack.live.frames import Close
+from stack.live.identity import Authenticator, Identity
+from stack.live.log import LogEntry, Position
+from stack.live.registry import registry
+from stack.live.relay import GROUP
+from stack.live.roster import Roster
+from stack.live.scopes import EVERYONE, user_scope
+from stack.live.snapshot import read_snapshot
+
+logger = logging.getLogger(__name__)
+
+RING = 5000
+MOST_REPLAYED = 2000
+
+_POLL = 1.0
+_RETRY = 0.5
+_REACH_WITHIN = 5.0
+_BATCH_LIKELY_WITHIN = 0.05
+_READ_AT_ONCE = 1000
+
+
+class NotReady(Exception):
+    """The hub cannot serve a socket now: it does not know the log, or the log moved away below it."""
+
+
+class Hub:
+    """Events in, sockets out. Everything but the queries happens on one event loop, so nothing needs a lock.
+
+    Attributes:
+        position: up to here every event was given to every socket that may see it; None before the log is known.
+    """
+
+    def __init__(self) -> None:
+        self.position: Position | None = None
+        self.roster = Roster()
+        self.authenticator = Authenticator()
+        self._ring: deque[LogEntry] = deque(maxlen=RING)
+        self._behind = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Fill the ring and follow the log; without Postgres, go on trying in the background."""
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            await self._catch_up()
+        self._tasks = [asyncio.create_task(loop()) for loop in (self._listen, self._poll, self._beat)]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- following the log -----------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        layer = get_channel_layer()
+        assert layer is not None
+        while True:
+            try:
+                channel = await layer.new_channel()
+                await layer.group_add(GROUP, channel)
+                while True:
+                    self._receive(await layer.receive(channel))
+            except (redis.RedisError, OSError) as error:
+                logger.warning("hub: no batches, Redis is away: %s", error)
+                await asyncio.sleep(_RETRY)
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if self.position is None or message["epoch"] != self.position.epoch:
+            self._behind.set()
+            return
+        self._advance(LogEntry(*event) for event in message["events"])
+        if self.position.seq < message["seq"]:
+            self._behind.set()
+
+    async def _poll(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._behind.wait(), _POLL)
+            self._behind.clear()
+            try:
+                await self._catch_up()
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("hub: Postgres is away: %s", str(error).partition("\n")[0])
+                await asyncio.sleep(_RETRY)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(frames.HEARTBEAT)
+            if self.position is not None:
+                self.roster.push_to_all(frames.heartbeat(self.position))
+
+    async def _catch_up(self) -> None:
+        """Read what is missing up to the head; where that cannot be had, every client resumes."""
+        while True:
+            known = self.position
+            head, oldest, entries = await in_thread(_read_log, known)
+            if head.epoch == "" or self.position is not known:
+                # No log yet; or batches came in meanwhile and the next poll will judge by what they brought.
+                return
+            if known is None:
+                self._begin(head, entries)
+            elif head.epoch != known.epoch or head.seq < known.seq:
+                self._begin(head, [], reason="the log is another one")
+            elif head.seq == known.seq:
+                return
+            elif not entries or entries[0].seq != known.seq + 1:
+                self._begin(head, [], reason=f"events are gone, the oldest is {oldest}")
+            else:
+                self._advance(entries)
+
+    def _begin(self, head: Position, entries: list[LogEntry], *, reason: str | None = None) -> None:
+        if reason is not None:
+            logger.warning("hub: %s; all clients resume", reason)
+            self.roster.close_all(Close.RESUME)
+        self._ring.clear()
+        self._ring.extend(entries)
+        self._move(head)
+
+    def _advance(self, entries: Iterable[LogEntry]) -> None:
+        """Take events in order. What is known is dropped; at a hole it stops, and the hole is read."""
+        assert self.position is not None
+        epoch, seq = self.position.epoch, self.position.seq
+        for entry in entries:
+            if entry.seq <= seq:
+                continue
+            if entry.seq > seq + 1:
+                self._behind.set()
+                break
+            seq = entry.seq
+            self._ring.append(entry)
+            self.roster.deliver(entry)
+        if seq != self.position.seq:
+            self._move(Position(epoch, seq))
+
+    def _move(self, position: Position) -> None:
+        self.position = position
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    async def _reach(self, wanted: Position) -> None:
+        """Wait until this hub has every event up to a position that was read from the database."""
+        patience = _BATCH_LIKELY_WITHIN
+        try:
+            async with asyncio.timeout(_REACH_WITHIN):
+                while self.position is None or self.position.epoch != wanted.epoch or self.position.seq < wanted.seq:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(patience):
+                            await self._moved.wait()
+                            continue
+                    self._behind.set()
+                    patience = _POLL
+        except TimeoutError as error:
+            raise NotReady("the log is not known yet") from error
+
+    # -- sockets ---------------------------------------------------------------------------------------------------
+
+    async def join(self, socket: Connection, identity: Identity, cursor: Position | None) -> None:
+        """Bring a socket up to date, from its cursor or with a snapshot, and keep it so.
+
+        Raises:
+            NotReady: the hub cannot serve it now.
+            DatabaseError: Postgres is away.
+        """
+        await self._reach(identity.at)
+        if cursor is not None and cursor.epoch == identity.at.epoch and cursor.seq <= identity.at.seq:
+            older = await self._older(identity, cursor)
+            if older is not None:
+                self._attach(socket, identity, cursor, older)
+                return
+        snapshot = await in_thread(read_snapshot, identity.user)
+        at = Position(snapshot["epoch"], snapshot["seq"])
+        await self._reach(at)
+        self._attach(socket, identity, at, [], snapshot=log.encode(snapshot))
+
+    @property
+    def _floor(self) -> int:
+        """The ring holds every event after this seq."""
+        assert self.position is not None
+        return self._ring[0].seq - 1 if self._ring else self.position.seq
+
+    async def _older(self, identity: Identity, cursor: Position) -> list[LogEntry] | None:
+        """What a client missed before the ring begins; None where a snapshot is shorter or the events are gone."""
+        entries: list[LogEntry] = []
+        read_to = cursor.seq
+        while read_to < (floor := self._floor):
+            more = await in_thread(_read_missed, identity.scopes, read_to, floor)
+            if more is None or len(entries) + len(more) > MOST_REPLAYED:
+                return None
+            entries += more
+            read_to = floor
+        return entries
+
+    def _attach(
+        self,
+        socket: Connection,
+        identity: Identity,
+        since: Position,
+        older: list[LogEntry],
+        *,
+        snapshot: str | None = None,
+    ) -> None:
+        """Replay what lies behind ``since`` and follow from here; nothing can come in between."""
+        position = self.position
+        if position is None or position.epoch != since.epoch or self._floor > identity.at.seq:
+            raise NotReady("the log moved on while the socket was brought up to date")
+        own = user_scope(identity.user)
+        # Up to identity.at the stored memberships speak; behind it, the ops that have come in since.
+        recent = list(islice(self._ring, max(0, min(since.seq, identity.at.seq) - self._floor), None))
+        held, entered = set(identity.scopes), {}
+        for entry in (*older, *recent):
+            if entry.scope != own or not entry.control:
+                continue
+            for op in json.loads(entry.ops):
+                if op["op"] == "enter":
+                    entered[op["scope"]] = entry.seq
+                if entry.seq <= identity.at.seq:
+                    continue
+                if op["op"] == "enter":
+                    held.add(op["scope"])
+                elif op["op"] == "leave":
+                    held.discard(op["scope"])
+                elif op["op"] == "close" and op["session"] in (None, identity.session):
+                    socket.close(Close.SIGNED_OUT)
+                    return
+        socket.push(
+            frames.welcome(identity.user, since, resumed=snapshot is None, orders=registry.orders),
+            counted=False,
+        )
+        if snapshot is not None:
+            socket.push(snapshot, counted=False)
+        for entry in (*older, *recent):
+            mine = entry.scope in (own, EVERYONE)
+            if entry.seq > since.seq and (mine or (entry.scope in held and entry.seq > entered.get(entry.scope, 0))):
+                socket.push(frames.event(entry), counted=False)
+        socket.push(frames.heartbeat(position))
+        self.roster.add(socket, held)
+
+
+def _read_log(known: Position | None) -> tuple[Position, int | None, list[LogEntry]]:
+    """The head, the oldest seq kept, and the events behind what is known (the newest ones if nothing is)."""
+    with repeatable_read(read_only=True) as cursor:
+        head = log.read_head(cursor)
+        if known is not None and (head == known or head.epoch != known.epoch):
+            return head, None, []
+        after, limit = (known.seq, _READ_AT_ONCE) if known is not None else (max(0, head.seq - RING), RING)
+        return (
+            head,
+            log.oldest_seq(cursor),
+            log.read_events(cursor, after=after, until=head.seq, limit=limit),
+        )
+
+
+def _read_missed(scopes: frozenset[str], after: int, until: int) -> list[LogEntry] | None:
+    """The events of some scopes; None if there are too many or they are no longer kept."""
+    with repeatable_read(read_only=True) as cursor:
+        oldest = log.oldest_seq(cursor)
+        if oldest is None or oldest > after + 1:
+            return None
+        entries = log.read_events(cursor, after=after, until=until, scopes=scopes, limit=MOST_REPLAYED + 1)
+        return entries if len(entries) <= MOST_REPLAYED else None

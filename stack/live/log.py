@@ -1,0 +1,141 @@
+"""The event log: where it stands, and appending to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from django.db.backends.utils import CursorWrapper
+
+Op: TypeAlias = dict[str, Any]
+
+# Nothing of this can be equal after a restore, a template clone or a fail-over, so an old cursor never looks valid.
+_EPOCH = """
+    left(encode(sha256(convert_to(concat_ws('/', life, schema_hash,
+        (SELECT system_identifier FROM pg_control_system()),
+        left(pg_walfile_name(pg_current_wal_lsn()), 8),
+        (SELECT oid FROM pg_database WHERE datname = current_database())), 'UTF8')), 'hex'), 24)
+"""
+_READ_HEAD = f"SELECT seq, {_EPOCH} FROM live_head WHERE id = 1"
+
+
+@dataclass(frozen=True)
+class Position:
+    """A point of the log: the epoch names one life of it, seq counts its events without a gap."""
+
+    epoch: str
+    seq: int
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """An event as it is stored and sent: ``ops`` is JSON text, encoded once."""
+
+    seq: int
+    scope: str
+    prev: int
+    ops: str
+    control: bool
+
+
+@dataclass
+class Draft:
+    """An event of the batch in hand, before it has a place in the log."""
+
+    scope: str
+    control: list[Op] = field(default_factory=list)
+    removes: list[Op] = field(default_factory=list)
+    upserts: list[Op] = field(default_factory=list)
+    stale: bool = False
+
+
+STALE: Op = {"op": "stale"}
+MOST_BYTES = 256 * 1024
+
+
+def encode(value: Any) -> str:
+    """Compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_head(cursor: CursorWrapper) -> Position:
+    """Where the log stands; an empty epoch before the first relay has made the log."""
+    cursor.execute(_READ_HEAD)
+    row = cursor.fetchone()
+    return Position(row[1], row[0]) if row else Position("", 0)
+
+
+def lock_head(cursor: CursorWrapper) -> Position:
+    """Take the right to append, until the transaction ends. A log that does not exist yet begins."""
+    cursor.execute(
+        "INSERT INTO live_head (id, seq, life, schema_hash) VALUES (1, 0, gen_random_uuid(), '') ON CONFLICT DO NOTHING"
+    )
+    cursor.execute(f"{_READ_HEAD} FOR UPDATE")
+    row = cursor.fetchone()
+    assert row is not None
+    return Position(row[1], row[0])
+
+
+def begin_new_life(cursor: CursorWrapper) -> None:
+    """Make every cursor given out so far invalid."""
+    cursor.execute("UPDATE live_head SET life = gen_random_uuid() WHERE id = 1")
+
+
+def append(cursor: CursorWrapper, head: Position, drafts: Sequence[Draft]) -> list[LogEntry]:
+    """Write events behind the head and move it. The caller holds the head's lock.
+
+    Args:
+        drafts: at most one of a scope, in the order they shall have.
+    """
+    previous = _previous(cursor, [draft.scope for draft in drafts])
+    entries = []
+    for seq, draft in enumerate(drafts, start=head.seq + 1):
+        ops = encode([*draft.control, *([STALE] if draft.stale else [*draft.removes, *draft.upserts])])
+        if not draft.stale and len(ops) > MOST_BYTES:
+            ops = encode([*draft.control, STALE])
+        entries.append(LogEntry(seq, draft.scope, previous.get(draft.scope, 0), ops, bool(draft.control)))
+    cursor.execute(
+        "INSERT INTO live_event (seq, scope, prev, ops, control, at) "
+        "SELECT *, now() FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::boolean[])",
+        [
+            [e.seq for e in entries],
+            [e.scope for e in entries],
+            [e.prev for e in entries],
+            [e.ops for e in entries],
+            [e.control for e in entries],
+        ],
+    )
+    cursor.execute(
+        "INSERT INTO live_scope (scope, seq) SELECT * FROM unnest(%s::text[], %s::bigint[]) "
+        "ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq",
+        [[e.scope for e in entries], [e.seq for e in entries]],
+    )
+    cursor.execute("UPDATE live_head SET seq = %s WHERE id = 1", [head.seq + len(entries)])
+    return entries
+
+
+def read_events(
+    cursor: CursorWrapper, *, after: int, until: int, scopes: Collection[str] | None = None, limit: int
+) -> list[LogEntry]:
+    """Events with ``after < seq <= until`` in order, of all scopes or of some."""
+    condition, parameters = ("", []) if scopes is None else (" AND scope = ANY(%s)", [list(scopes)])
+    cursor.execute(
+        "SELECT seq, scope, prev, ops, control FROM live_event "
+        f"WHERE seq > %s AND seq <= %s{condition} ORDER BY seq LIMIT %s",
+        [after, until, *parameters, limit],
+    )
+    return [LogEntry(*row) for row in cursor.fetchall()]
+
+
+def oldest_seq(cursor: CursorWrapper) -> int | None:
+    """The seq of the oldest event kept."""
+    cursor.execute("SELECT min(seq) FROM live_event")
+    row = cursor.fetchone()
+    return None if row is None else row[0]
+
+
+def _previous(cursor: CursorWrapper, scopes: Collection[str]) -> Mapping[str, int]:
+    cursor.execute("SELECT scope, seq FROM live_scope WHERE scope = ANY(%s)", [list(scopes)])
+    return dict(cursor.fetchall())

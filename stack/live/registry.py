@@ -1,0 +1,246 @@
+"""What is live: entities, memberships and sign-in state, as the feature apps registered them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from django.db.models import Field, Model, QuerySet
+from django.db.models.expressions import Col
+from rest_framework.relations import PrimaryKeyRelatedField
+from rest_framework.serializers import ModelSerializer
+
+from stack.live.scopes import EVERYONE, USER, ScopeTemplate
+
+AnyModel: TypeAlias = type[Model]
+Row: TypeAlias = Mapping[str, Any]
+Condition: TypeAlias = Mapping[str, Any]
+Narrow: TypeAlias = Callable[[Row], Sequence[Condition]]
+
+VIEWER = "viewer"
+
+
+class LiveConfigurationError(Exception):
+    """A registration that cannot work; raised while Django starts."""
+
+
+def json_id(value: Any) -> int | str:
+    """An entity's id as JSON has it: numbers stay, other keys are text."""
+    return value if isinstance(value, int) else str(value)
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A live type: one model, how it is written and where its rows lie."""
+
+    name: str
+    model: AnyModel
+    serializer: type[ModelSerializer[Any]]
+    scope: ScopeTemplate
+    window: int | None
+    order: str
+
+    @property
+    def table(self) -> str:
+        return self.model._meta.db_table
+
+    @property
+    def pk_column(self) -> str:
+        return str(self.model._meta.pk.column)
+
+    @property
+    def order_column(self) -> str:
+        return self.column(self.order)
+
+    @cached_property
+    def data_fields(self) -> dict[str, Field[Any, Any]]:
+        """The serializer's fields and the columns they read.
+
+        Raises:
+            LiveConfigurationError: a field reads beyond its own row, so that its value could change without the row.
+        """
+        found: dict[str, Field[Any, Any]] = {}
+        columns = {f.name: f for f in self.model._meta.concrete_fields}
+        for name, serializer_field in self.serializer().fields.items():
+            source = serializer_field.source
+            if source not in columns:
+                raise LiveConfigurationError(
+                    f"{self.serializer.__name__}.{name} reads {source!r}, which is no column of {self.table}: "
+                    "live data holds columns of its own row and ids only; derive the rest on the client"
+                )
+            if columns[source].is_relation and not isinstance(serializer_field, PrimaryKeyRelatedField):
+                raise LiveConfigurationError(
+                    f"{self.serializer.__name__}.{name} follows the relation {source!r}: "
+                    "live data may hold the id only; use a PrimaryKeyRelatedField"
+                )
+            found[name] = columns[source]
+        return found
+
+    @cached_property
+    def synced_columns(self) -> tuple[str, ...]:
+        """Columns whose change makes an op: key, scope, order and data, each once."""
+        names = [self.pk_column, *(self.column(c) for c in self.scope.columns), self.order_column]
+        names += [str(f.column) for f in self.data_fields.values()]
+        return tuple(dict.fromkeys(names))
+
+    def column(self, name: str) -> str:
+        """The database column of a field name or attribute name."""
+        return str(self.model._meta.get_field(name).column)  # type: ignore[union-attr]
+
+    def scope_of(self, instance: Model) -> str | None:
+        return self.scope.name({c: getattr(instance, c) for c in self.scope.columns})
+
+    def data(self, instance: Model) -> dict[str, Any]:
+        """What clients hold of a row; its id stands first, whatever the key column is called."""
+        return {"id": json_id(instance.pk), **self._writer.to_representation(instance)}
+
+    @cached_property
+    def _writer(self) -> ModelSerializer[Any]:
+        # Building a serializer's fields costs thirty times what writing a row does.
+        return self.serializer()
+
+
+@dataclass(frozen=True)
+class Membership:
+    """A query that says which viewers are in which scopes."""
+
+    key: str
+    scope: ScopeTemplate
+    queryset: QuerySet[Any, Any]
+    narrow: Mapping[str, Narrow]
+    """Table -> which part of the result a changed row of it can touch; other tables: all of it."""
+
+    def sql(self) -> tuple[str, Sequence[Any]]:
+        """``SELECT scope, viewer`` and its parameters; rows may repeat; ``q`` has the query's own columns."""
+        inner, parameters = self.queryset.query.sql_with_params()
+        name = self.scope.sql({column: f'q."{column}"' for column in self.scope.columns})
+        return f'SELECT {name} AS scope, q."{VIEWER}"::bigint AS viewer FROM ({inner}) AS q', tuple(parameters)
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Rows that let sockets stay open: when one is deleted or a column of it changes, they close."""
+
+    model: AnyModel
+    user: str
+    session: str | None
+    columns: tuple[str, ...]
+
+
+@dataclass
+class Registry:
+    """Everything registered, by name."""
+
+    entities: dict[str, Entity] = field(default_factory=dict)
+    memberships: dict[str, Membership] = field(default_factory=dict)
+    sign_ins: list[SignIn] = field(default_factory=list)
+
+    def entities_of(self, scope: str) -> Iterator[Entity]:
+        """The types that can lie in a scope of this name."""
+        return (e for e in self.entities.values() if e.scope.parse(scope) is not None)
+
+    @property
+    def orders(self) -> dict[str, str]:
+        """Long types and the field that they are ordered by, before their id."""
+        return {e.name: e.order for e in self.entities.values() if e.window is not None}
+
+
+registry = Registry()
+
+
+def register(
+    model: AnyModel,
+    *,
+    serializer: type[ModelSerializer[Any]],
+    scope: str,
+    window: int | None = None,
+    order: str | None = None,
+    name: str | None = None,
+) -> None:
+    """Make every change of a model's rows reach the viewers of their scope.
+
+    Args:
+        serializer: writes an entity's data; it may read columns of its own row and ids only.
+        scope: its name, from the entity's own columns, such as ``"chat:{chat_id}"``.
+        window: for long types, how many of the newest a client holds at first; None for all.
+        order: the column that long types are ordered by, before their id; it should never change. The key if not given.
+        name: the type's name in the protocol; the model's name in snake case if not given.
+
+    Raises:
+        LiveConfigurationError: the scope names no column of the model, or the name is taken.
+    """
+    template = _template(scope)
+    name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", model.__name__).lower()
+    attributes = {f.attname for f in model._meta.concrete_fields}
+    if missing := set(template.columns) - attributes:
+        raise LiveConfigurationError(f"{model.__name__} has no column {sorted(missing)} for its scope {scope!r}")
+    if name in registry.entities:
+        raise LiveConfigurationError(f"the live type {name!r} is registered twice")
+    registry.entities[name] = Entity(name, model, serializer, template, window, order or str(model._meta.pk.name))
+
+
+def membership(scope: str, queryset: QuerySet[Any, Any], *, narrow: Mapping[AnyModel, Narrow] | None = None) -> None:
+    """Say who sees which scopes. Memberships of the same scope add up.
+
+    Args:
+        queryset: ``values()`` with the scope's columns and ``viewer``, the id of the user who sees it.
+        narrow: for a model that the query reads, a function from a changed row (column -> value, before or after the
+            change) to conditions on the query's output; the relay evaluates only where one of them holds. A condition
+            maps all of the scope's columns, ``viewer``, or both. Queries of one table without joins narrow themselves.
+
+    Raises:
+        LiveConfigurationError: the query's columns do not fit the scope, or the scope is one of the implicit ones.
+    """
+    template = _template(scope)
+    if template.kind in (USER, EVERYONE):
+        raise LiveConfigurationError(f"the scope {scope!r} is implicit: it takes no membership")
+    queryset = queryset.order_by()
+    outputs = set(queryset.query.values_select) | set(queryset.query.annotations)
+    if outputs != {*template.columns, VIEWER}:
+        raise LiveConfigurationError(
+            f"the membership of {scope!r} must give {[*template.columns, VIEWER]}, but gives {sorted(outputs)}"
+        )
+    by_table = {model._meta.db_table: fn for model, fn in (narrow or {}).items()} or _own_narrowing(queryset, template)
+    number = sum(m.scope == template for m in registry.memberships.values())
+    key = f"{template.text}#{number}"
+    registry.memberships[key] = Membership(key, template, queryset, by_table)
+
+
+def sign_in(model: AnyModel, *, user: str, session: str | None = None, columns: Sequence[str] = ()) -> None:
+    """Close a user's sockets when a row that signs them in is deleted or changes.
+
+    Args:
+        user: the column that holds the user's id.
+        session: the column that holds the session key, if the row is one session; else all of the user's sockets close.
+        columns: those whose change counts, beside ``user`` and ``session``.
+    """
+    registry.sign_ins.append(SignIn(model, user, session, tuple(columns)))
+
+
+def _template(scope: str) -> ScopeTemplate:
+    try:
+        return ScopeTemplate(scope)
+    except ValueError as error:
+        raise LiveConfigurationError(str(error)) from error
+
+
+def _own_narrowing(queryset: QuerySet[Any, Any], template: ScopeTemplate) -> Mapping[str, Narrow]:
+    """Narrowing of a query whose every output is a plain column of its one table: the row's own pair."""
+    query = queryset.query
+    tables = [alias for alias in query.alias_map if query.alias_refcount[alias]]
+    if len(tables) != 1 or query.distinct or query.is_sliced or query.group_by:
+        return {}
+    meta = queryset.model._meta
+    source: dict[str, str] = {}
+    for output in (*template.columns, VIEWER):
+        expression = query.annotations.get(output)
+        if isinstance(expression, Col):
+            source[output] = str(expression.target.column)
+        elif expression is None:
+            source[output] = str(meta.get_field(output).column)
+        else:
+            return {}
+    return {meta.db_table: lambda row: [{output: row[column] for output, column in source.items()}]}

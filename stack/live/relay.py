@@ -1,0 +1,217 @@
+"""The relay: the one process that turns changes into events. A standby waits for the lead.
+
+Leadership only saves work: appending, deleting and moving the head are one transaction, so two relays at once are
+harmless. A leader whose database session is idle while its heartbeat is old is frozen: the standby ends that session
+and takes over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import redis.asyncio
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import connection
+from django.db.utils import DatabaseError, InterfaceError, OperationalError
+
+from stack.live import batch as batches
+from stack.live import hints, log, memberships
+from stack.live.db import is_serialization_failure
+from stack.live.registry import registry
+
+logger = logging.getLogger(__name__)
+
+GROUP = "live"
+MOST_MESSAGE_BYTES = 512 * 1024
+
+_LOCK = 0x4C495645
+_FAST, _SLOW, _FAST_FOR = 0.005, 0.1, 1.0
+_HEARTBEAT, _FROZEN_AFTER, _STANDBY_POLL = 0.5, 1.5, 0.25
+_RETRY = 0.2
+
+R = TypeVar("R")
+
+
+class State(enum.Enum):
+    """Whether this relay does the work or waits for the one that does."""
+
+    STANDBY = "standby"
+    LEADING = "leading"
+
+
+def schema_hash() -> str:
+    """What is registered, as one hash: other code means other data, so cursors of before no longer hold."""
+    parts = [
+        f"{e.name} {e.scope.text} {e.window} {e.order} {','.join(e.data_fields)} {','.join(e.synced_columns)}"
+        for e in registry.entities.values()
+    ]
+    parts += [f"{m.key} {m.sql()}" for m in registry.memberships.values()]
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
+
+
+def _give_up_connection() -> None:
+    """Let the session go with its lock: one that lives on in a pool would keep everybody from the lead."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock_all()")
+    except (DatabaseError, InterfaceError):
+        logger.debug("relay: the session was gone already")
+    connection.close()
+
+
+class Relay:
+    """Runs until cancelled, through every loss of Postgres or Redis.
+
+    Args:
+        on_state: told each state that the relay takes, for readiness and logs.
+    """
+
+    def __init__(self, *, on_state: Callable[[State], None] = lambda _state: None) -> None:
+        self._on_state = on_state
+        self._state = State.STANDBY
+        self._announced = False
+        self._hint = asyncio.Event()
+        # One thread, so that the lock and the batches share one database session.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
+        self._reads: dict[str, frozenset[str]] = {}
+        self._last: log.Position | None = None
+        self._last_change = 0.0
+        self._last_heartbeat = 0.0
+
+    async def run(self) -> None:
+        listener = asyncio.create_task(self._listen())
+        try:
+            while True:
+                try:
+                    await self._step()
+                except OperationalError as error:
+                    if not is_serialization_failure(error):
+                        await self._lost_database(error)
+                except (InterfaceError, DatabaseError) as error:
+                    await self._lost_database(error)
+        finally:
+            listener.cancel()
+
+    async def _step(self) -> None:
+        if self._state is State.STANDBY:
+            if not await self._in_thread(self._try_to_lead):
+                self._enter(State.STANDBY)
+                await asyncio.sleep(_STANDBY_POLL)
+                return
+            batch = await self._in_thread(self._take_the_lead)
+            self._enter(State.LEADING)
+        else:
+            batch = await self._in_thread(self._work)
+        if batch is None:
+            await self._wait()
+            return
+        self._last_change = time.monotonic()
+        self._last = batch.head
+        if batch.entries:
+            await self._send(batch)
+
+    async def _in_thread(self, work: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _enter(self, state: State) -> None:
+        if state is not self._state or not self._announced:
+            logger.info("relay: %s", state.value)
+            self._announced = True
+            self._state = state
+            self._on_state(state)
+
+    async def _lost_database(self, error: Exception) -> None:
+        logger.warning("relay: database lost, trying again: %s", str(error).strip().partition("\n")[0])
+        self._state = State.STANDBY
+        await self._in_thread(_give_up_connection)
+        await asyncio.sleep(_RETRY)
+
+    async def _wait(self) -> None:
+        fast = time.monotonic() - self._last_change < _FAST_FOR
+        try:
+            await asyncio.wait_for(self._hint.wait(), _FAST if fast else _SLOW)
+        except TimeoutError:
+            pass
+        else:
+            self._hint.clear()
+
+    async def _listen(self) -> None:
+        """Hints; without Redis the poll alone finds the changes."""
+        client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+        while True:
+            try:
+                async with client.pubsub() as subscription:
+                    await subscription.subscribe(hints.CHANNEL)
+                    async for message in subscription.listen():
+                        if message["type"] == "message":
+                            self._hint.set()
+            except (redis.RedisError, OSError) as error:
+                logger.info("relay: no hints, Redis is away: %s", error)
+                await asyncio.sleep(_RETRY)
+
+    async def _send(self, batch: batches.Batch) -> None:
+        """One message for all hubs; a lost one is found by their polls."""
+        events = [[e.seq, e.scope, e.prev, e.ops, e.control] for e in batch.entries]
+        if sum(len(e.ops) for e in batch.entries) > MOST_MESSAGE_BYTES:
+            events = []
+        layer = get_channel_layer()
+        assert layer is not None
+        try:
+            await layer.group_send(
+                GROUP,
+                {"type": "live.batch", "epoch": batch.head.epoch, "seq": batch.head.seq, "events": events},
+            )
+        except (redis.RedisError, OSError) as error:
+            logger.warning("relay: batch up to %s not sent, hubs will find it: %s", batch.head.seq, error)
+
+    def _try_to_lead(self) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+            if cursor.fetchone()[0]:
+                cursor.execute("SET idle_in_transaction_session_timeout = '1s'")
+                return True
+            cursor.execute(
+                """
+                SELECT pg_terminate_backend(a.pid) FROM live_leader l
+                JOIN pg_stat_activity a ON a.pid = l.pid AND a.backend_start = l.started
+                WHERE l.at < clock_timestamp() - make_interval(secs => %s) AND a.state <> 'active'
+                """,
+                [_FROZEN_AFTER],
+            )
+            if cursor.fetchall():
+                logger.warning("relay: the leader is frozen, its database session was ended")
+        return False
+
+    def _take_the_lead(self) -> batches.Batch | None:
+        with connection.cursor() as cursor:
+            self._reads = memberships.tables_read(cursor)
+        batch = batches.run_batch(self._reads, last=self._last, schema_hash=schema_hash())
+        self._beat()
+        return batch
+
+    def _work(self) -> batches.Batch | None:
+        if time.monotonic() - self._last_heartbeat > _HEARTBEAT:
+            self._beat()
+        with connection.cursor() as cursor:
+            if not batches.pending(cursor):
+                return None
+        return batches.run_batch(self._reads, last=self._last)
+
+    def _beat(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO live_leader (id, pid, started, at)
+                SELECT 1, pid, backend_start, clock_timestamp() FROM pg_stat_activity WHERE pid = pg_backend_pid()
+                ON CONFLICT (id) DO UPDATE SET pid = excluded.pid, started = excluded.started, at = excluded.at
+                """
+            )
+        self._last_heartbeat = time.monotonic()

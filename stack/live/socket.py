@@ -1,0 +1,100 @@
+"""The WebSocket endpoint: a lean ASGI application behind Channels' routing and Origin check.
+
+It has no consumer and no group of its own: the hub writes to it, and it answers what clients ask (see
+docs/live-protocol.md). Errors close the socket with a documented code, never with a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from django.db.utils import DatabaseError, InterfaceError
+
+from stack.live import frames, log
+from stack.live.connection import Connection
+from stack.live.db import in_thread
+from stack.live.frames import Close, Hello, Load, Page, ProtocolError
+from stack.live.hub import Hub, NotReady
+from stack.live.identity import Identity, session_key
+from stack.live.process import current_hub
+from stack.live.snapshot import read_page, read_scope
+
+logger = logging.getLogger(__name__)
+
+Scope: TypeAlias = dict[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
+Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Disconnected(Exception):
+    """The client has gone."""
+
+
+async def live_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    """ASGI application for ``/live``; the Origin has been checked when it is called."""
+    await receive()
+    offered = scope.get("subprotocols", ())
+    subprotocol = frames.SUBPROTOCOL if frames.SUBPROTOCOL in offered else None
+    await send({"type": "websocket.accept", "subprotocol": subprotocol})
+    try:
+        await _serve(current_hub(), scope, receive, send)
+    except ProtocolError as error:
+        await _close(send, error.code)
+    except (DatabaseError, InterfaceError, NotReady) as error:
+        logger.warning("live: a socket has to come again: %s", str(error).partition("\n")[0])
+        await _close(send, Close.RESUME)
+    except Disconnected:
+        pass
+
+
+async def _close(send: Send, code: Close) -> None:
+    # The client may have gone in the same moment; servers say so by either.
+    with contextlib.suppress(OSError, RuntimeError):
+        await send({"type": "websocket.close", "code": int(code)})
+
+
+async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
+    key = session_key(scope["headers"])
+    identity = None if key is None else await hub.authenticator.identify(key)
+    if identity is None:
+        raise ProtocolError(Close.SIGNED_OUT, "no session")
+    try:
+        async with asyncio.timeout(frames.HELLO_WITHIN):
+            hello = frames.parse(await _text(receive))
+    except TimeoutError as error:
+        raise ProtocolError(Close.NO_HELLO, "no hello in time") from error
+    if not isinstance(hello, Hello):
+        raise ProtocolError(Close.MALFORMED, "the first frame is no hello")
+    task = asyncio.current_task()
+    assert task is not None
+    socket = Connection(send, user=identity.user, session=identity.session, abort=task.cancel)
+    try:
+        await hub.join(socket, identity, hello.cursor)
+        while True:
+            socket.push(await _answer(identity, frames.parse(await _text(receive))), counted=False)
+    finally:
+        hub.roster.remove(socket)
+        socket.discard()
+
+
+async def _text(receive: Receive) -> str | None:
+    message = await receive()
+    if message["type"] == "websocket.disconnect":
+        raise Disconnected
+    return message.get("text")
+
+
+async def _answer(identity: Identity, request: frames.Request) -> str:
+    match request:
+        case Load(id=id_, scope=name):
+            answer = await in_thread(read_scope, identity.user, name)
+            return log.encode({"type": "scope", "id": id_, **answer})
+        case Page(id=id_, scope=name, entity=entity, before=before):
+            answer = await in_thread(read_page, identity.user, name, entity, before)
+            return log.encode({"type": "page", "id": id_, **answer})
+        case Hello():
+            raise ProtocolError(Close.MALFORMED, "a second hello")

@@ -1,0 +1,1 @@
+"""What the nox sessions are made of; nothing of the product."""
