@@ -97,9 +97,7 @@ class ResourceFailed(HarnessError):
 
     exit_code = 10
 
-    def __init__(
-        self, sentence: str, *, hint: str = "", resource: str = "", lines: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, sentence: str, *, hint: str = "", resource: str = "", lines: tuple[str, ...] = ()) -> None:
         super().__init__(sentence, hint=hint)
         self.resource = resource
         self.lines = lines

@@ -20,6 +20,8 @@ PEOPLE_PER_USER = 3
 """The cast of the chat scenario."""
 GRACE = 90.0
 """Seconds beyond the run time that locust may take to start, to let plays end and to write its report."""
+ALL_WITHIN = 10.0
+"""Seconds after which all users play: who begin together would all sign in together."""
 UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
@@ -52,14 +54,12 @@ def main() -> int:
 def _locust(options: argparse.Namespace, *, hosts: str, people: Path, html: Path) -> int:
     command = [sys.executable, "-m", "locust", "-f", str(HERE / "chat.py"), "--host", hosts]
     command += ["--headless", "--only-summary", "--html", str(html), "--loglevel", "WARNING"]
-    command += ["--users", str(options.users), "--spawn-rate", str(max(1, options.users // 5))]
+    command += ["--users", str(options.users), "--spawn-rate", str(max(1.0, options.users / ALL_WITHIN))]
     command += ["--run-time", f"{options.run_time}s"]
     environment = {**os.environ, "ACTORS": str(people), "PYTHONUNBUFFERED": "1"}
     deadline = options.run_time + GRACE
     try:
-        return subprocess.run(
-            command, env=environment, cwd=HERE.parent, timeout=deadline, check=False
-        ).returncode
+        return subprocess.run(command, env=environment, cwd=HERE.parent, timeout=deadline, check=False).returncode
     except subprocess.TimeoutExpired:
         print(f"Locust did not end within {deadline:g} s and was killed.", file=sys.stderr)
         return 1
@@ -71,16 +71,10 @@ def _options() -> argparse.Namespace:
         description="Play the chat scenario by many at once on a throwaway stack.",
         epilog="Example: python -m loadtests --users 50 --run-time 2m --html load.html",
     )
-    parser.add_argument(
-        "--users", "-u", type=_positive, default=20, help="plays at the same time (default: 20)"
-    )
+    parser.add_argument("--users", "-u", type=_positive, default=20, help="plays at the same time (default: 20)")
     parser.add_argument("--run-time", "-t", type=_seconds, default=30, help="30s, 2m, 1h30m (default: 30s)")
-    parser.add_argument(
-        "--html", type=Path, help="where the report goes (default: load.html in the run folder)"
-    )
-    parser.add_argument(
-        "--services", default="auto", help="where Postgres and Redis come from (default: auto)"
-    )
+    parser.add_argument("--html", type=Path, help="where the report goes (default: load.html in the run folder)")
+    parser.add_argument("--services", default="auto", help="where Postgres and Redis come from (default: auto)")
     return parser.parse_args()
 
 

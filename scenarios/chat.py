@@ -43,5 +43,4 @@ def two_people_chat(stage: Stage) -> None:
         phone.sees_unread(0, chat, within=2)
 
     with stage.step("Carol noticed nothing", cue="Not hidden on her screen: never sent to her.", budget=10):
-        carol.does_not_see(title)
         carol.never_received(title, question, answer)

@@ -12,9 +12,7 @@ def job_progress_is_live(stage: Stage) -> None:
         bob.opens("/jobs")
         carol.opens("/jobs")
 
-    with stage.step(
-        "Bob starts a report", cue="Nobody asks for the progress: it comes by itself.", budget=30
-    ):
+    with stage.step("Bob starts a report", cue="Nobody asks for the progress: it comes by itself.", budget=30):
         job = bob.starts_job("data_report")
         bob.sees(f"Job {job.id}, data_report", within=2)
         bob.sees_job_progress(job, at_least=1, below=100, within=20)

@@ -70,8 +70,12 @@ class WebActor:
         deliveries: Deliveries,
         company: Callable[[], Iterable[WebActor]],
         unique: Callable[[str], str],
+        stretch: float = 1.0,
     ) -> None:
-        """`base`: the server's address; `company`: everybody on stage, this actor included."""
+        """`base`: the server's address; `company`: everybody on stage, this actor included.
+
+        `stretch`: what every `within` is multiplied by.
+        """
         self.label = label
         self.person = person
         self.base = base
@@ -79,6 +83,7 @@ class WebActor:
         self._deliveries = deliveries
         self._company = company
         self._unique = unique
+        self._stretch = stretch
         self._http = Http(base, observer=observer)
         self._user: int | None = None
         self._live: SyncLive | None = None
@@ -308,8 +313,9 @@ class WebActor:
         self._live = live
         self._online = True
         live.start()
-        if not live.wait_live(within=SETTLE_WITHIN):
-            raise NotSeen(f"does not get what user {user} sees within {SETTLE_WITHIN:g} s", self.view())
+        within = SETTLE_WITHIN * self._stretch
+        if not live.wait_live(within=within):
+            raise NotSeen(f"does not get what user {user} sees within {within:g} s", self.view())
 
     def _close_live(self) -> None:
         self._online = False
@@ -344,6 +350,7 @@ class WebActor:
         return screens.render(store, self._screen)
 
     def _see(self, condition: Callable[[LiveStore], bool], claim: str, within: float) -> None:
+        within *= self._stretch
         if not self._opened.wait(condition, within=within):
             raise NotSeen(f"{claim} within {within:g} s", self.view())
 
@@ -354,15 +361,21 @@ class WebActor:
         with it may still follow it, so a second one, which is written after them, has to come as well.
         """
         bio = str(self._http.json("GET", "/api/profile")["bio"])
-        for marker in (self._unique("marker"), bio):
+        marker = self._unique("marker")
+        try:
             self.changes_profile(bio=marker)
-            self._see(
-                lambda store, marker=marker: (  # type: ignore[misc]
-                    (store.entity("profile", self.user) or {}).get("bio") == marker
-                ),
-                "does not get a marker of their own",
-                within,
-            )
+            self._sees_own_bio(marker, within)
+        finally:
+            self.changes_profile(bio=bio)
+        self._sees_own_bio(bio, within)
+
+    def _sees_own_bio(self, bio: str, within: float) -> None:
+        user = self.user
+        self._see(
+            lambda store: (store.entity("profile", user) or {}).get("bio") == bio,
+            "does not get a marker of their own",
+            within,
+        )
 
     def _post_message(self, chat: Chat, body: dict[str, Any], keep_trying: float) -> None:
         deadline = time.monotonic() + keep_trying

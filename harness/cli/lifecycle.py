@@ -41,9 +41,7 @@ Examples:
 """
 )
 @click.option("--detach", "-d", is_flag=True, help="Leave the stack running; end it with: harness down")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print the run as JSON, sign-ins included; words go to stderr."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print the run as JSON, sign-ins included; words go to stderr.")
 @click.option(
     "--services",
     type=click.Choice(CHOICES),
@@ -58,9 +56,7 @@ Examples:
     callback=_scale,
     help="Run several of a kind (backend, relay, worker); repeatable.",
 )
-@click.option(
-    "--port", type=click.IntRange(1, 65535), help="The app's port; default: 8000 if free, else a free one."
-)
+@click.option("--port", type=click.IntRange(1, 65535), help="The app's port; default: 8000 if free, else a free one.")
 def up(detach: bool, as_json: bool, services: Choice, scale: dict[str, int], port: int | None) -> None:
     """Start the whole stack; its data survives down and up."""
     console = make_console(stderr=as_json)
@@ -70,7 +66,7 @@ def up(detach: bool, as_json: bool, services: Choice, scale: dict[str, int], por
         stack = start_stack(options, on_progress=progress)
     with stack:
         console.print(f"[bold]Up after {time.monotonic() - begun:.1f} s:[/] run {stack.run_id}\n")
-        show_stack(console, stack)
+        show_stack(console, stack, sign_ins=not as_json)
         if as_json:
             print_json(stack.record())
         if detach:

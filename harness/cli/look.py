@@ -40,9 +40,7 @@ Examples:
 )
 @click.argument("names", nargs=-1)
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
-@click.option(
-    "--lines", "-n", type=click.IntRange(0), default=20, show_default=True, help="Last lines of each."
-)
+@click.option("--lines", "-n", type=click.IntRange(0), default=20, show_default=True, help="Last lines of each.")
 @click.option("--run", help="A run other than the one that is up (or else the newest).")
 @click.option("--json", "as_json", is_flag=True, help='A line of JSON for each: {"resource", "text"}.')
 def logs(names: tuple[str, ...], follow: bool, lines: int, run: str | None, as_json: bool) -> None:
@@ -51,9 +49,7 @@ def logs(names: tuple[str, ...], follow: bool, lines: int, run: str | None, as_j
     known = log_names(folder)
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise NotRunning(
-            f"Run {folder.name} has no log of {unknown[0]!r}.", hint=f"There are: {', '.join(known)}."
-        )
+        raise NotRunning(f"Run {folder.name} has no log of {unknown[0]!r}.", hint=f"There are: {', '.join(known)}.")
     chosen = names or tuple(name for name in known if name != "supervisor")
     show: Callable[[Line], None] = LogPrinter(make_console(stderr=False), chosen)
     if as_json:

@@ -60,9 +60,7 @@ class StartProgress:
             if status.state in ("ready", "done") and status.name not in self._told:
                 self._told.add(status.name)
                 seconds = f"{status.seconds:.1f} s" if status.seconds is not None else ""
-                self._console.print(
-                    Text.assemble((f"{status.name:<12}", "bold"), f"{status.state} {seconds}")
-                )
+                self._console.print(Text.assemble((f"{status.name:<12}", "bold"), f"{status.state} {seconds}"))
         waited = ", ".join(status.name for status in snapshot.resources if status.state == "starting")
         if self._status and waited:
             self._status.update(f"starting {waited}")
@@ -94,8 +92,8 @@ def status_table(resources: Iterable[ResourceStatus]) -> Table:
     return table
 
 
-def show_stack(console: Console, stack: RunningStack) -> None:
-    """The table, the addresses, the sign-ins."""
+def show_stack(console: Console, stack: RunningStack, *, sign_ins: bool = True) -> None:
+    """The table, the addresses, and the sign-ins unless they are told elsewhere."""
     console.print(status_table(stack.resources()))
     if not stack.backends:
         return
@@ -105,6 +103,8 @@ def show_stack(console: Console, stack: RunningStack) -> None:
     console.print(Text.assemble(("admin  ", "bold"), urls.admin))
     console.print(Text.assemble(("api    ", "bold"), urls.api))
     console.print(Text.assemble(("live   ", "bold"), urls.live))
+    if not sign_ins:
+        return
     users = sorted(stack.users, key=lambda user: user.role != "admin")
     for user in users[:_USERS_SHOWN]:
         line = (f"{user.name} / {user.password}", f" ({user.role})" if user.role != "user" else "")

@@ -128,6 +128,8 @@ class LiveStore:
             return Applied()
         if frame["prev"] > window.at:
             self.counts.holes += 1
+            # Events of other scopes may have moved the cursor past what is missing here.
+            self.seq = min(self.seq, window.at)
             return Applied(hole=True)
         for op in frame["ops"]:
             self._apply(window, op, seq)

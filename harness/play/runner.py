@@ -51,11 +51,13 @@ def perform(
     *,
     observers: Iterable[Observer] = (),
     rehearsal: bool = False,
+    stretch: float = 1.0,
     folder: Path | None = None,
 ) -> Play:
     """Play a scenario on a stage of its own and wait until all that was sent has arrived.
 
-    A failure does not raise, it is in the result. `folder`: the run folder, in which the evidence is left.
+    A failure does not raise, it is in the result. `rehearsal` and `stretch` are those of the `Stage`; `folder`: the
+    run folder, in which the evidence is left.
     """
     recorder = Recorder()
     began = datetime.now(UTC)
@@ -63,7 +65,9 @@ def perform(
     evidence = None if folder is None else folder / PLAYS / scenario.name
     failure: Exception | None = None
     try:
-        with Stage(target, pool, cast=scenario.cast, observers=(recorder, *observers), rehearsal=rehearsal) as stage:
+        with Stage(
+            target, pool, cast=scenario.cast, observers=(recorder, *observers), rehearsal=rehearsal, stretch=stretch
+        ) as stage:
             try:
                 scenario(stage)
                 stage.settle()

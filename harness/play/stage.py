@@ -48,12 +48,18 @@ class Stage:
         cast: Sequence[str] = (),
         observers: Iterable[Observer] = (),
         rehearsal: bool = False,
+        stretch: float = 1.0,
     ) -> None:
-        """`cast`: roles to bind at once; `rehearsal`: a step over its budget fails. Raises `NobodyLeft`."""
+        """`cast`: roles to bind at once; `rehearsal`: a step over its budget fails.
+
+        `stretch`: what every deadline is multiplied by, for load: there slow is a figure and lost is a failure.
+        Raises `NobodyLeft`.
+        """
         self._target = target
         self._pool = pool
         self._observers = Observers(observers)
         self._rehearsal = rehearsal
+        self._stretch = stretch
         self._actors: dict[tuple[str, str | None], WebActor] = {}
         self._admin: AdminActor | None = None
         self._open = ExitStack()
@@ -92,6 +98,7 @@ class Stage:
                 deliveries=self.deliveries,
                 company=self._actors.values,
                 unique=self.unique,
+                stretch=self._stretch,
             )
             self._open.callback(actor.close)
             self._actors[key] = actor
@@ -134,7 +141,7 @@ class Stage:
 
     def settle(self, within: float = SETTLE_WITHIN) -> None:
         """Wait, at most `within` seconds, until every message has reached everyone. Raises `LostDelivery`."""
-        self.deliveries.settle(within)
+        self.deliveries.settle(within * self._stretch)
 
     def close(self) -> None:
         """Everybody leaves; other stages can have the people."""

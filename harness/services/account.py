@@ -73,9 +73,7 @@ def owned_folder(path: Path, *, mode: int) -> Path:
     path.mkdir(mode=mode, parents=True, exist_ok=True)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise DataUnusable(
-            f"{path} exists and belongs to somebody else.", hint="Remove it, or ask its owner to."
-        )
+        raise DataUnusable(f"{path} exists and belongs to somebody else.", hint="Remove it, or ask its owner to.")
     path.chmod(mode)
     return path
 

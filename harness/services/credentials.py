@@ -27,9 +27,7 @@ class Credentials:
         path = folder / FILE
         if path.exists():
             return cls.load(path)
-        made = cls(
-            postgres=secrets.token_hex(24), redis=secrets.token_hex(24), secret_key=secrets.token_urlsafe(48)
-        )
+        made = cls(postgres=secrets.token_hex(24), redis=secrets.token_hex(24), secret_key=secrets.token_urlsafe(48))
         write_private(path, json.dumps(asdict(made)))
         return made
 

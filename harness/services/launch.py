@@ -59,9 +59,7 @@ def prepare(spec: Launch) -> list[str]:
         postgres.check_cluster(spec.data)
     else:
         source = postgres.template(programs, Path(spec.cache), account, root=root)
-        postgres.make_cluster(
-            spec.data, source, programs, account, password=credentials.postgres, durable=spec.durable
-        )
+        postgres.make_cluster(spec.data, source, programs, account, password=credentials.postgres, durable=spec.durable)
     return postgres.command(programs, spec.data, port=spec.port, durable=spec.durable)
 
 

@@ -76,11 +76,7 @@ def binaries(account: Account | None, *, root: Path) -> Path:
     if not locations:
         raise SourceUnusable("The embedded Postgres has no files.", hint="Reinstall the requirements.")
     package = Path(locations[0])
-    return (
-        usable_copy(package, "pginstall/bin/postgres", account, root=root, version=release)
-        / "pginstall"
-        / "bin"
-    )
+    return usable_copy(package, "pginstall/bin/postgres", account, root=root, version=release) / "pginstall" / "bin"
 
 
 def template(programs: Path, cache: Path, account: Account | None, *, root: Path) -> Path:

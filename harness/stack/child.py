@@ -29,9 +29,7 @@ class StartFailed(Exception):
 class Child:
     """A resource and its process, if it has one. ``changed`` is called after every change of state."""
 
-    def __init__(
-        self, resource: Resource, *, run: str, logs: Path, sockets: Path, changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, resource: Resource, *, run: str, logs: Path, sockets: Path, changed: Callable[[], None]) -> None:
         self.resource = resource
         self.log = logs / f"{resource.name}.log"
         self._run = run

@@ -12,9 +12,7 @@ from harness.stack.status import Failure
 LAST_LINES = 20
 _FROM_END = 64 * 1024
 # What a launcher says as its last line when it ends with one of these codes is the sentence.
-_LAUNCHER = {
-    error.exit_code: error.__name__ for error in (DiskFull, DataUnusable, SourceUnusable, ServiceDidNotStart)
-}
+_LAUNCHER = {error.exit_code: error.__name__ for error in (DiskFull, DataUnusable, SourceUnusable, ServiceDidNotStart)}
 _TAKEN = re.compile(r"address already in use|\[Errno 98\]|\[Errno 48\]", re.IGNORECASE)
 
 

@@ -279,9 +279,7 @@ def attach(run_id: str | None = None, *, folders: Folders | None = None) -> Runn
         facts = client.ask("facts")["facts"]
     except (OSError, ValueError, SupervisorGone):
         raise NotRunning(f"No run {run_id} is up in this checkout.", hint=hint) from None
-    return RunningStack(
-        run_id=run_id, folder=folders.runs / run_id, client=client, facts=facts, supervisor=None
-    )
+    return RunningStack(run_id=run_id, folder=folders.runs / run_id, client=client, facts=facts, supervisor=None)
 
 
 def running_up(folders: Folders) -> str | None:

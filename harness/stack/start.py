@@ -150,9 +150,7 @@ def _plan(
     sources: list[EmbeddedSource] = []
 
     def embedded() -> EmbeddedSource:
-        sources.append(
-            EmbeddedSource.kept(folders) if options.durable else EmbeddedSource.throwaway(folders, run=run)
-        )
+        sources.append(EmbeddedSource.kept(folders) if options.durable else EmbeddedSource.throwaway(folders, run=run))
         return sources[0]
 
     url = UrlSource(environment=os.environ, directory=str(folders.root))
@@ -239,9 +237,7 @@ def _wait(made: Plan, supervisor: subprocess.Popen[bytes], tell: Listener) -> Ru
             )
     if last is not None and last.failure is not None:
         failure = last.failure
-        raise error_named(
-            failure.error, failure.sentence, failure.hint, resource=failure.resource, lines=failure.lines
-        )
+        raise error_named(failure.error, failure.sentence, failure.hint, resource=failure.resource, lines=failure.lines)
     reason = last.reason if last else "no word from it"
     raise SupervisorGone(f"The start was ended from outside: {reason}.", hint="Start again with: harness up")
 

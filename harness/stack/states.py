@@ -84,9 +84,7 @@ def restore(state: KeepState) -> None:
     with _connect(with_database(state.url, _MAINTENANCE)) as connection:
         _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", fresh)
         # The copy is made beside the old one: a copy that fails (a full disk) costs nothing.
-        _execute(
-            connection, "CREATE DATABASE {} TEMPLATE {}", fresh, template_name(state.url, state.template)
-        )
+        _execute(connection, "CREATE DATABASE {} TEMPLATE {}", fresh, template_name(state.url, state.template))
         _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
         _execute(connection, "ALTER DATABASE {} RENAME TO {}", fresh, database)
 
@@ -95,9 +93,7 @@ def _replace(connection: psycopg.Connection[Any], template: str, *, source: str,
     draft = f"{template}_next"
     _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", draft)
     _execute(connection, "CREATE DATABASE {} TEMPLATE {}", draft, source)
-    connection.execute(
-        sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(draft), sql.Literal(fingerprint))
-    )
+    connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(draft), sql.Literal(fingerprint)))
     _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", template)
     _execute(connection, "ALTER DATABASE {} RENAME TO {}", draft, template)
 

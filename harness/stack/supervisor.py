@@ -275,9 +275,7 @@ class Supervisor:
 
 
 def _as_error(failure: Failure) -> HarnessError:
-    return error_named(
-        failure.error, failure.sentence, failure.hint, resource=failure.resource, lines=failure.lines
-    )
+    return error_named(failure.error, failure.sentence, failure.hint, resource=failure.resource, lines=failure.lines)
 
 
 def _first_line() -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.folders import CHECKOUT, Folders
+from harness.services.account import server_account, usable_folder
 from harness.stack import RunningStack, StackOptions, start_stack
 
 
@@ -17,9 +19,13 @@ def folders_below(path: Path) -> Folders:
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> Folders:
+def folders(tmp_path: Path) -> Iterator[Folders]:
     """Folders of this test's own."""
-    return folders_below(tmp_path)
+    folders = folders_below(tmp_path)
+    yield folders
+    if folders.data.exists():
+        # For root the servers' data lies elsewhere, as their account cannot reach pytest's folders.
+        shutil.rmtree(usable_folder(folders.data, server_account(), root=folders.root))
 
 
 @pytest.fixture(scope="module")

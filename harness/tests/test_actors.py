@@ -176,7 +176,7 @@ def test_the_admins_form_says_what_is_wrong_with_it(stage: Stage) -> None:
 
 def test_the_admins_login_says_what_is_wrong_with_it(stack: RunningStack) -> None:
     pool = Pool([Person(name="admin", role="admin", password="wrong")])
-    with Stage(Target.of(stack), pool) as stage, pytest.raises(FormRefused, match="did not let admin in: .*correct"):
+    with Stage(Target.of(stack), pool) as stage, pytest.raises(FormRefused, match=r"did not let admin in: .*correct"):
         stage.admin.signs_in()
 
 

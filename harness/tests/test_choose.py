@@ -38,9 +38,7 @@ def chosen(choice: Choice, environment: Mapping[str, str], folders: Folders) -> 
         ("url", ("DATABASE_URL", "REDIS_URL"), ("url", "url")),
     ],
 )
-def test_the_source_and_why(
-    folders: Folders, choice: Choice, given: tuple[str, ...], sources: tuple[str, str]
-) -> None:
+def test_the_source_and_why(folders: Folders, choice: Choice, given: tuple[str, ...], sources: tuple[str, str]) -> None:
     services = chosen(choice, {name: URLS[name] for name in given}, folders)
     assert tuple(service.source for service in services) == sources
     for service, variable in zip(services, URLS, strict=True):

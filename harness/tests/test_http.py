@@ -20,7 +20,7 @@ class Echo(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         status, content = 200, {name.lower(): value for name, value in self.headers.items()}
         if self.path == "/refused":
-            status, content = 403, {"title": "Forbidden", "status": 403, "detail": "This is not yours."}
+            status, content = 403, {"title": "Forbidden", "detail": "This is not yours."}
         body = b"<h1>Sorry</h1>" if self.path == "/broken" else json.dumps(content).encode()
         self.send_response(302 if self.path == "/loop" else 500 if self.path == "/broken" else status)
         if self.path == "/loop":

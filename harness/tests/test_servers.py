@@ -89,7 +89,7 @@ def test_no_process_shows_a_password_and_none_listens_beyond_loopback(servers: R
 
 def test_servers_never_run_as_root(servers: RunningStack) -> None:
     for status in servers.resources():
-        assert psutil.Process(status.pid).uids().effective == (os.geteuid() or os.stat(data_of(servers)).st_uid)
+        assert psutil.Process(status.pid).uids().effective == (os.geteuid() or data_of(servers).stat().st_uid)
         assert psutil.Process(status.pid).uids().effective != 0
 
 
@@ -142,9 +142,7 @@ def test_kept_data_that_is_in_use_is_refused(folders: Folders) -> None:
         assert query(stack, "SELECT 1") == 1
 
 
-def test_a_url_that_nobody_answers_at_is_one_sentence(
-    folders: Folders, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_url_that_nobody_answers_at_is_one_sentence(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://u:secret@127.0.0.1:1/d")
     monkeypatch.setenv("REDIS_URL", "redis://:secret@127.0.0.1:1/0")
     monkeypatch.setattr("harness.services.url.ANSWER_WITHIN", 1.0)

@@ -40,9 +40,7 @@ from harness.tests.helpers import (
 def test_dependants_start_after_what_they_need(folders: Folders, tmp_path: Path) -> None:
     mark = tmp_path / "prepared"
     prepare = task("prepare", f"open({str(mark)!r}, 'w').close()")
-    program = (
-        f"import pathlib, sys\npathlib.Path({str(mark)!r}).exists() or sys.exit('too early')\n{NOTIFIES}"
-    )
+    program = f"import pathlib, sys\npathlib.Path({str(mark)!r}).exists() or sys.exit('too early')\n{NOTIFIES}"
     with start_fakes(folders, fake("app", program, depends_on=("prepare",)), prepare) as stack:
         states = {status.name: status.state for status in stack.resources()}
         assert states == {"app": "ready", "prepare": "done"}
@@ -119,9 +117,7 @@ def test_a_full_disk_is_called_that(folders: Folders) -> None:
 
 
 def test_a_port_lost_to_another_program_is_called_that(folders: Folders) -> None:
-    program = (
-        "import socket\na = socket.create_server(('127.0.0.1', 0))\nsocket.create_server(a.getsockname())"
-    )
+    program = "import socket\na = socket.create_server(('127.0.0.1', 0))\nsocket.create_server(a.getsockname())"
     with pytest.raises(PortTaken, match="port"):
         start_fakes(folders, fake("app", program))
 

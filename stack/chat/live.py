@@ -15,6 +15,11 @@ def by_member(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"user_id": row["user_id"]}, {"viewer": row["user_id"]}]
 
 
+def no_pair(_row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A chat without members joins nobody, and its members' own rows tell when they come and go."""
+    return []
+
+
 live.register(Chat, serializer=ChatSerializer, scope="chat:{id}")
 live.register(ChatMember, name="member", serializer=MemberSerializer, scope="chat:{chat_id}")
 live.register(Message, serializer=MessageSerializer, scope="chat:{chat_id}", window=50, order="number")
@@ -23,5 +28,5 @@ live.membership("chat:{chat_id}", ChatMember.objects.values("chat_id", viewer=F(
 live.membership(
     "profile:{user_id}",
     ChatMember.objects.values("user_id", viewer=F("chat__members__user_id")),
-    narrow={ChatMember: by_member},
+    narrow={ChatMember: by_member, Chat: no_pair},
 )

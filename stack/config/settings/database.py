@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from stack.config.settings.environment import ENVIRONMENT
 
+TIMEOUT = 5
+"""Seconds in which there is a connection, or a request fails."""
+
 DATABASES = {
     "default": {
         **ENVIRONMENT.database,
@@ -10,9 +13,15 @@ DATABASES = {
         # Connections that a server restart or a database reset has ended are replaced by the pool before use.
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            "connect_timeout": 5,
+            "connect_timeout": TIMEOUT,
             **ENVIRONMENT.database.get("OPTIONS", {}),
-            "pool": {"min_size": 1, "max_size": ENVIRONMENT.database_pool_size, "timeout": 5},
+            "pool": {
+                "min_size": 1,
+                "max_size": ENVIRONMENT.database_pool_size,
+                "timeout": TIMEOUT,
+                # Attempts begin anew with the next request, where the pool's own would come ever more rarely.
+                "reconnect_timeout": TIMEOUT,
+            },
         },
     }
 }
