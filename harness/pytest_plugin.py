@@ -102,9 +102,7 @@ def _only_strangers(paths: Sequence[str], config: pytest.Config, settings: str) 
     """Whether all of the paths asked for lie outside the package whose settings these are."""
     package = config.rootpath / settings.partition(".")[0]
     asked = [(config.invocation_params.dir / path.partition("::")[0]).resolve() for path in paths]
-    return bool(asked) and not any(
-        path.is_relative_to(package) or package.is_relative_to(path) for path in asked
-    )
+    return bool(asked) and not any(path.is_relative_to(package) or package.is_relative_to(path) for path in asked)
 
 
 @contextmanager
@@ -171,9 +169,7 @@ class _Played:
 class ScenarioItem(pytest.Function):
     """A scenario as a test."""
 
-    def repr_failure(
-        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
-    ) -> str | TerminalRepr:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
         """What failed, as pytest shows it, and where the evidence lies."""
         shown = super().repr_failure(excinfo)
         played = self.config.stash[_played_key].plays
@@ -192,9 +188,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Mod
     return pytest.Module.from_parent(parent, path=file_path)
 
 
-def pytest_pycollect_makeitem(
-    collector: pytest.Module | pytest.Class, name: str, obj: object
-) -> ScenarioItem | None:
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> ScenarioItem | None:
     """A scenario is a test of the module that defines it."""
     if not _holds_scenarios(collector.path):
         return None

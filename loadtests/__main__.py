@@ -18,7 +18,7 @@ from harness import HarnessError, StackOptions, start_stack
 HERE = Path(__file__).resolve().parent
 PEOPLE_PER_USER = 3
 """The cast of the chat scenario."""
-GRACE = 90.0
+GRACE = 120.0
 """Seconds beyond the run time that locust may take to start, to let plays end and to write its report."""
 ALL_WITHIN = 10.0
 """Seconds after which all users play: who begin together would all sign in together."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -15,6 +17,8 @@ from harness.actors.errors import Refused, Unreachable
 from harness.play.observers import Observer
 
 TIMEOUT = 15.0
+# A kept connection may be closed by the server at the moment it is used again, and no answer comes.
+LIMITS = httpx.Limits(max_keepalive_connections=0)
 SESSION_COOKIE = "sessionid"
 CSRF_COOKIE = "csrftoken"
 MAX_REDIRECTS = 5
@@ -28,7 +32,9 @@ class Http:
         self.base = base.rstrip("/")
         self._observer = observer
         # The servers are local: a proxy from the environment would only be in the way.
-        self._client = httpx.Client(base_url=self.base, timeout=timeout, trust_env=False)
+        self._client = httpx.Client(
+            base_url=self.base, timeout=timeout, limits=LIMITS, verify=_trust(), trust_env=False
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -100,6 +106,12 @@ class Http:
                 return response
             response = self.send("GET", response.next_request.url.raw_path.decode("ascii"))
         raise Refused(f"{response.url.path}: too many redirects", status=response.status_code)
+
+
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    # Reading the certificates takes longer than a request.
+    return ssl.create_default_context()
 
 
 def anonymous(path: str) -> str:

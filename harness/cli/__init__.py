@@ -19,7 +19,7 @@ def main() -> None:
 
         code = run()
     except KeyboardInterrupt:
-        print("Interrupted: everything that was started has been told to end.", file=sys.stderr)
+        print("Interrupted: everything that was started has ended.", file=sys.stderr)
         code = INTERRUPTED
     sys.exit(code)
 

@@ -77,8 +77,8 @@ def up(detach: bool, as_json: bool, services: Choice, scale: dict[str, int], por
         try:
             _follow(console, stack, quiet=as_json)
         except KeyboardInterrupt:
-            console.print("\nEnding the stack...")
-            stack.close()
+            with console.status("ending the stack", refresh_per_second=4):
+                stack.close()
             raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -47,10 +48,7 @@ def logs(names: tuple[str, ...], follow: bool, lines: int, run: str | None, as_j
     """Show what the resources wrote, each line behind its resource's name."""
     folder = find_run(Folders.of_checkout(), run)
     known = log_names(folder)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise NotRunning(f"Run {folder.name} has no log of {unknown[0]!r}.", hint=f"There are: {', '.join(known)}.")
-    chosen = names or tuple(name for name in known if name != "supervisor")
+    chosen = _chosen(names, known, folder.name) if names else [name for name in known if name != "supervisor"]
     show: Callable[[Line], None] = LogPrinter(make_console(stderr=False), chosen)
     if as_json:
         show = _print_json_line
@@ -61,6 +59,17 @@ def logs(names: tuple[str, ...], follow: bool, lines: int, run: str | None, as_j
         for line in follower.new_lines():
             show(line)
         time.sleep(_POLL)
+
+
+def _chosen(names: tuple[str, ...], known: tuple[str, ...], run: str) -> list[str]:
+    """The logs that ``names`` mean; the name of a kind means all of that kind."""
+    chosen: list[str] = []
+    for name in names:
+        found = [one for one in known if one == name or re.fullmatch(rf"{re.escape(name)}-\d+", one)]
+        if not found:
+            raise NotRunning(f"Run {run} has no log of {name!r}.", hint=f"There are: {', '.join(known)}.")
+        chosen.extend(found)
+    return chosen
 
 
 def _print_json_line(line: Line) -> None:

@@ -45,7 +45,7 @@ class StartProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._status: Status | None = console.status("starting") if console.is_terminal else None
+        self._status: Status | None = console.status("starting", refresh_per_second=4) if console.is_terminal else None
         self._told: set[str] = set()
 
     def __call__(self, progress: Progress) -> None:

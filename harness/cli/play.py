@@ -38,9 +38,7 @@ SERVICES = click.option(
     show_default=True,
     help="Where Postgres and Redis of a stack that is started come from.",
 )
-AS_JSON = click.option(
-    "--json", "as_json", is_flag=True, help="Print the report as JSON; words go to stderr."
-)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON; words go to stderr.")
 REHEARSE = click.option("--rehearse", is_flag=True, help="A step over its budget fails.")
 
 
@@ -68,9 +66,7 @@ Examples:
 @click.argument("names", nargs=-1)
 @click.option("--list", "only_list", is_flag=True, help="Only say which scenarios there are.")
 @click.option("--url", help="Play against this address instead of a stack of this checkout.")
-@click.option(
-    "--users", type=click.Path(path_type=Path), help="The people to play with at --url: a JSON file."
-)
+@click.option("--users", type=click.Path(path_type=Path), help="The people to play with at --url: a JSON file.")
 @SERVICES
 @REHEARSE
 @AS_JSON
@@ -95,9 +91,7 @@ def scenario(
         _list(picked, as_json=as_json)
         return 0
     if (url is None) != (users is None):
-        raise click.UsageError(
-            "--url and --users belong together: without the people nobody can sign in there."
-        )
+        raise click.UsageError("--url and --users belong together: without the people nobody can sign in there.")
     console = make_console(stderr=as_json)
     opened = _elsewhere(url, users) if url and users else _here(services, console)
     with opened as venue:
@@ -115,9 +109,7 @@ Examples:
 )
 @click.argument("names", nargs=-1)
 @click.option("--no-hold", is_flag=True, help="End after the last scenario; so it is without a terminal.")
-@click.option(
-    "--pace", type=click.FloatRange(0, 60), help=f"Seconds for each cue (a terminal: {PACE:g}, else 0)."
-)
+@click.option("--pace", type=click.FloatRange(0, 60), help=f"Seconds for each cue (a terminal: {PACE:g}, else 0).")
 @SERVICES
 @REHEARSE
 @AS_JSON
@@ -249,10 +241,7 @@ def _hold(stack: RunningStack, console: Console) -> None:
 def _list(scenarios: Sequence[Scenario], *, as_json: bool) -> None:
     if as_json:
         print_json(
-            [
-                {"name": one.name, "title": one.title, "tags": sorted(one.tags), "about": one.about}
-                for one in scenarios
-            ]
+            [{"name": one.name, "title": one.title, "tags": sorted(one.tags), "about": one.about} for one in scenarios]
         )
         return
     width = max((len(one.name) for one in scenarios), default=0)

@@ -29,7 +29,7 @@ async def postgres_answers(proof: PostgresLogin) -> str | None:
                 return None
             row = await (await connection.execute("SHOW data_directory")).fetchone()
     except psycopg.Error as error:
-        return f"Postgres does not let us in: {str(error).strip().splitlines()[-1]}"
+        return f"Postgres does not let us in: {str(error).strip().splitlines()[0]}"
     found = row[0] if row else ""
     return None if found == proof.data_folder else f"another server answers, with its data in {found}"
 

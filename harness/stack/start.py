@@ -194,7 +194,7 @@ def _plan(
 
 def _spawn(made: Plan, held: tuple[int, ...]) -> subprocess.Popen[bytes]:
     logs = private_folder(Path(made.folder) / "logs")
-    with (logs / "supervisor.log").open("ab") as log:
+    with open(logs / "supervisor.log", "ab", opener=_private) as log:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "harness.stack.supervisor"],
             stdin=subprocess.PIPE,
@@ -214,6 +214,10 @@ def _spawn(made: Plan, held: tuple[int, ...]) -> subprocess.Popen[bytes]:
         _end(supervisor)
         raise
     return supervisor
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _wait(made: Plan, supervisor: subprocess.Popen[bytes], tell: Listener) -> RunningStack:

@@ -68,7 +68,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 @pytest.fixture(scope="module")
 def running(place: Folders) -> Iterator[RunningStack]:
     """Servers and a fake that are up in folders of this module's own."""
-    options = StackOptions(services="embedded", resources=SERVICES, up=True, extra=(fake("app"),))
+    options = StackOptions(
+        services="embedded", resources=SERVICES, up=True, extra=(fake("app"), fake("twin-1"), fake("twin-2"))
+    )
     with start_stack(options, folders=place) as stack:
         yield stack
 
@@ -149,6 +151,8 @@ def test_status_as_json_is_the_record(running: RunningStack, up: Cli) -> None:
 def test_logs_of_one_and_of_all(running: RunningStack, up: Cli) -> None:
     out, _ = up("logs", "app")
     assert out == "app | hello from the fake\n"
+    out, _ = up("logs", "twin", "-n", "1")
+    assert {line.split()[0] for line in out.splitlines()} == {"twin-1", "twin-2"}
     out, _ = up("logs", "--json", "-n", "1")
     assert {json.loads(line)["resource"] for line in out.splitlines()} >= {"app", "redis"}
     _, err = up("logs", "nobody", code=errors.NotRunning.exit_code)
@@ -222,7 +226,7 @@ def test_ctrl_c_at_any_moment_ends_everything_with_130(cli: Cli, folders: Folder
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.strip().splitlines() == ["Interrupted: everything that was started has been told to end."]
+    assert err.strip().splitlines() == ["Interrupted: everything that was started has ended."]
     for folder in folders.runs.glob("*-*"):
         assert not carriers(folder.name)
 

@@ -44,8 +44,10 @@ def test_vector(vector: dict[str, Any]) -> None:
     store = LiveStore(orders=vector["orders"])
     outcomes = [outcome(store, frame) for frame in vector["frames"]]
     if "asks" in json.dumps(vector["frames"]):
-        # Events that are applied again behind an answer count as known or applied; only the first time is the vector's.
-        outcomes = [None if expected is None else got for got, expected in zip(outcomes, vector["outcomes"], strict=True)]
+        # Events that are applied again behind an answer count too; only their first time is the vector's.
+        outcomes = [
+            None if expected is None else got for got, expected in zip(outcomes, vector["outcomes"], strict=True)
+        ]
     assert outcomes == vector["outcomes"]
     assert store.canonical() == vector["holds"]
     assert store.seq == vector["seq"]

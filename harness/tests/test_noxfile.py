@@ -130,9 +130,7 @@ def test_an_environment_whose_python_is_gone_is_made_anew(tree: Path, uv: FakeUv
         ("error: hashes do not match", "Preparing .venv failed (error: hashes do not match)"),
     ],
 )
-def test_a_failed_installation_is_told_in_one_sentence(
-    tree: Path, uv: FakeUv, output: str, sentence: str
-) -> None:
+def test_a_failed_installation_is_told_in_one_sentence(tree: Path, uv: FakeUv, output: str, sentence: str) -> None:
     uv.answers(output)
     with pytest.raises(environments.EnvironmentProblem) as problem:
         environments.development_environment()

@@ -28,9 +28,7 @@ def job(id: int, state: str, progress: int, error: str = "") -> dict[str, Any]:
     return {"id": id, "kind": "data_report", "state": state, "progress": progress, "error": error}
 
 
-def store(
-    *, title: str = "Lunch", mark: int | None = None, jobs: list[dict[str, Any]] | None = None
-) -> LiveStore:
+def store(*, title: str = "Lunch", mark: int | None = None, jobs: list[dict[str, Any]] | None = None) -> LiveStore:
     account = {"id": ME, "username": "alice", "email": "alice@example.org", "is_staff": False}
     marks = [] if mark is None else [{"id": 1, "user": ME, "chat": CHAT, "number": mark}]
     held = LiveStore()

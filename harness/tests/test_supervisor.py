@@ -63,8 +63,7 @@ def test_what_a_run_writes_is_for_its_owner_alone(folders: Folders) -> None:
         paths = [stack.folder, *stack.folder.rglob("*")]
         assert (stack.folder / "logs" / "app.log").read_text() == "hello from the fake\n"
         for path in paths:
-            if path.name != "supervisor.log":
-                assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
         state = (stack.folder / "state.json").read_text()
         for secret in ("DATABASE_URL", stack.environment["SECRET_KEY"]):
             assert secret not in state

@@ -51,15 +51,18 @@ class NotReady(Exception):
 class Hub:
     """Events in, sockets out. Everything but the queries happens on one event loop, so nothing needs a lock.
 
+    Args:
+        ring: how many of the newest events to hold.
+
     Attributes:
         position: up to here every event was given to every socket that may see it; None before the log is known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ring: int = RING) -> None:
         self.position: Position | None = None
         self.roster = Roster()
         self.authenticator = Authenticator()
-        self._ring: deque[LogEntry] = deque(maxlen=RING)
+        self._ring: deque[LogEntry] = deque(maxlen=ring)
         self._behind = asyncio.Event()
         self._moved = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -119,7 +122,7 @@ class Hub:
         """Read what is missing up to the head; where that cannot be had, every client resumes."""
         while True:
             known = self.position
-            head, oldest, entries = await in_thread(_read_log, known)
+            head, oldest, entries = await in_thread(_read_log, known, self._ring.maxlen or RING)
             if head.epoch == "" or self.position is not known:
                 # No log yet; or batches came in meanwhile and the next poll will judge by what they brought.
                 return
@@ -262,13 +265,13 @@ class Hub:
         self.roster.add(socket, held)
 
 
-def _read_log(known: Position | None) -> tuple[Position, int | None, list[LogEntry]]:
+def _read_log(known: Position | None, ring: int) -> tuple[Position, int | None, list[LogEntry]]:
     """The head, the oldest seq kept, and the events behind what is known (the newest ones if nothing is)."""
     with repeatable_read(read_only=True) as cursor:
         head = log.read_head(cursor)
         if known is not None and (head == known or head.epoch != known.epoch):
             return head, None, []
-        after, limit = (known.seq, _READ_AT_ONCE) if known is not None else (max(0, head.seq - RING), RING)
+        after, limit = (known.seq, _READ_AT_ONCE) if known is not None else (max(0, head.seq - ring), ring)
         return (
             head,
             log.oldest_seq(cursor),
