@@ -37,6 +37,7 @@ SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
 SERVICE_URLS = ("DATABASE_URL", "REDIS_URL")
 
 _services_key = pytest.StashKey["_Services"]()
+_failed_key = pytest.StashKey[bool]()
 _played_key = pytest.StashKey["_Played"]()
 
 
@@ -214,6 +215,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("stack")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note failures, for fixtures that ask."""
+    report = yield
+    if report.failed:
+        item.stash[_failed_key] = True
+    return report
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report of the plays."""
     played = session.config.stash[_played_key]
@@ -258,13 +268,15 @@ def _pool(stack: RunningStack) -> Pool:
 
 
 @pytest.fixture
-def stage(stack: RunningStack, _pool: Pool) -> Generator[Stage]:
+def stage(stack: RunningStack, _pool: Pool, request: pytest.FixtureRequest) -> Generator[Stage]:
     """A stage on the session's stack; at the end every message that was sent must have arrived."""
     from harness.play.stage import Stage, Target
 
     with Stage(Target.of(stack), _pool) as opened:
         yield opened
-        opened.settle()
+        # What a failed test left under way would only hide why it failed.
+        if not request.node.stash.get(_failed_key, False):
+            opened.settle()
 
 
 @pytest.fixture

@@ -164,9 +164,7 @@ def _make_venv(uv: str, *, lock: int) -> None:
         shutil.rmtree(VENV)
     # An older Python runs nox well enough, but not the project: then uv looks for a fitting one.
     python = sys.executable if sys.version_info >= (3, 11) else ">=3.11"
-    _execute(
-        [uv, "venv", "--no-project", "--python", python, str(VENV)], lock=lock, name="venv-make", what=".venv"
-    )
+    _execute([uv, "venv", "--no-project", "--python", python, str(VENV)], lock=lock, name="venv-make", what=".venv")
 
 
 def _has_python() -> bool:
@@ -210,8 +208,7 @@ def _one_at_a_time(name: str, what: str) -> Iterator[int]:
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         raise EnvironmentProblem(
-            f"Preparing {what} failed: {error.strerror or error}{place}; "
-            "put that right and run the command again."
+            f"Preparing {what} failed: {error.strerror or error}{place}; put that right and run the command again."
         ) from error
 
 
@@ -254,10 +251,7 @@ def _explain(lines: Sequence[str], *, what: str, log: Path) -> str:
     text = "\n".join(lines).lower()
     details = f"(details: {log.relative_to(ROOT)})"
     if "no space left" in text:
-        return (
-            f"The disk is full, so {what} could not be prepared: "
-            f"free 1 GB and run the command again {details}."
-        )
+        return f"The disk is full, so {what} could not be prepared: free 1 GB and run the command again {details}."
     if any(sign in text for sign in _UNREACHABLE):
         return (
             f"The package registry could not be reached, so {what} could not be prepared: "

@@ -228,8 +228,8 @@ def _elsewhere(url: str, users: Path) -> Generator[_Venue]:
 
 def _hold(stack: RunningStack, console: Console) -> None:
     """Leave the stack to the audience until Ctrl-C. Raises `SupervisorGone` if it ends by itself."""
-    console.print("[dim]End it with Ctrl-C.[/]")
     try:
+        console.print("[dim]End it with Ctrl-C.[/]")
         for _ in stack.watch():
             pass
     except KeyboardInterrupt:

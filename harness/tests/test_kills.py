@@ -103,7 +103,7 @@ def committed(stack: RunningStack, chat: int) -> set[str]:
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("victim", ["redis", "relay", "backend-1"])
 def test_a_kill_loses_and_repeats_nothing(stack: RunningStack, devices: list[Device], victim: str, seed: int) -> None:
-    random = Random(f"{victim} {seed}")  # noqa: S311 - chooses a moment
+    random = Random(f"{victim} {seed}")
     sent = threading.Semaphore(0)
     chat = devices[0].http.json("POST", "/api/chats", {"title": "", "members": [d.user for d in devices[1:]]})["id"]
     client_ids = [str(uuid.UUID(int=random.getrandbits(128), version=4)) for _ in range(MESSAGES)]

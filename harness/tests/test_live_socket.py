@@ -39,8 +39,11 @@ def sign_in(stack: RunningStack) -> Iterator[Callable[[str], Http]]:
 
 
 @contextmanager
-def socket(stack: RunningStack, http: Http | None = None, **options: Any) -> Iterator[ClientConnection]:
-    headers = {} if http is None else {"Cookie": f"{SESSION_COOKIE}={http.cookies[SESSION_COOKIE]}"}
+def socket(
+    stack: RunningStack, http: Http | None = None, *, cookie: str | None = None, **options: Any
+) -> Iterator[ClientConnection]:
+    cookie = cookie if http is None else http.cookies[SESSION_COOKIE]
+    headers = {} if cookie is None else {"Cookie": f"{SESSION_COOKIE}={cookie}"}
     options = {"origin": stack.urls.app, "subprotocols": ["live.v1"], **options}
     with connect(
         stack.urls.live, additional_headers=headers, proxy=None, compression=None, max_size=None, **options
@@ -101,8 +104,7 @@ def test_no_session_closes_with_4401(stack: RunningStack) -> None:
 
 @pytest.mark.parametrize("cookie", ["x" * 32, "", "../etc", "a" * 500, "%00"])
 def test_a_made_up_session_closes_with_4401(stack: RunningStack, cookie: str) -> None:
-    headers = {"Cookie": f"{SESSION_COOKIE}={cookie}"}
-    with connect(stack.urls.live, origin=stack.urls.app, additional_headers=headers, proxy=None) as client:  # type: ignore[arg-type]
+    with socket(stack, cookie=cookie) as client:
         assert closed_with(client) == 4401
 
 

@@ -54,7 +54,7 @@ def test_vector(vector: dict[str, Any]) -> None:
 
 
 def snapshot(seq: int = 0) -> dict[str, Any]:
-    window = {"entities": {"note": []}, "bounds": {}}
+    window: dict[str, Any] = {"entities": {"note": []}, "bounds": {}}
     return {"type": "snapshot", "user": 1, "epoch": "e", "seq": seq, "scopes": {"a": window, "b": window}}
 
 
@@ -135,11 +135,11 @@ class TestConnection:
 
     def test_it_is_live_once_the_server_says_that_all_is_there(self) -> None:
         connection = self.welcomed()
-        assert connection.state is State.CATCHING_UP
-        connection.received(json.dumps(snapshot(seq=5)))
-        assert connection.state is State.CATCHING_UP
-        connection.received(json.dumps({"type": "heartbeat", "epoch": "e", "seq": 5}))
-        assert connection.state is State.LIVE
+        states = [connection.state]
+        for frame in (snapshot(seq=5), {"type": "heartbeat", "epoch": "e", "seq": 5}):
+            connection.received(json.dumps(frame))
+            states.append(connection.state)
+        assert states == [State.CATCHING_UP, State.CATCHING_UP, State.LIVE]
 
     def test_it_greets_with_its_cursor(self) -> None:
         connection = self.live()

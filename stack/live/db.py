@@ -11,7 +11,6 @@ from typing import ParamSpec, TypeVar
 
 from django.db import connection, connections, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.utils import OperationalError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,7 +36,7 @@ def repeatable_read(*, read_only: bool = False) -> Iterator[CursorWrapper]:
         yield cursor
 
 
-def is_serialization_failure(error: OperationalError) -> bool:
+def is_serialization_failure(error: Exception) -> bool:
     """Whether another relay was first, so that the batch has to start again."""
     return getattr(error.__cause__, "sqlstate", None) in _SERIALIZATION_FAILURE
 

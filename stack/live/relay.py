@@ -14,17 +14,18 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TypeVar
 
 import redis.asyncio
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection
-from django.db.utils import DatabaseError, InterfaceError, OperationalError
+from django.db.utils import DatabaseError, InterfaceError
 
 from stack.live import batch as batches
 from stack.live import hints, log, memberships
-from stack.live.db import is_serialization_failure
+from stack.live.db import in_thread, is_serialization_failure
 from stack.live.registry import registry
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ MOST_MESSAGE_BYTES = 512 * 1024
 _LOCK = 0x4C495645
 _FAST, _SLOW, _FAST_FOR = 0.005, 0.1, 1.0
 _HEARTBEAT, _FROZEN_AFTER, _STANDBY_POLL = 0.5, 1.5, 0.25
+_PATIENCE, _MOST_PATIENCE = 1.0, 30.0
+_SEND_WITHIN, _QUIET_AFTER_FAILURE = 1.0, 1.0
 _RETRY = 0.2
 
 R = TypeVar("R")
@@ -67,6 +70,11 @@ def _give_up_connection() -> None:
     connection.close()
 
 
+def _heartbeat(session: tuple[int, datetime]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE live_leader SET at = clock_timestamp() WHERE (pid, started) = (%s, %s)", session)
+
+
 class Relay:
     """Runs until cancelled, through every loss of Postgres or Redis.
 
@@ -81,24 +89,26 @@ class Relay:
         self._hint = asyncio.Event()
         # One thread, so that the lock and the batches share one database session.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
+        self._session: tuple[int, datetime] | None = None
+        self._patience = _PATIENCE
+        self._quiet_until = 0.0
         self._reads: dict[str, frozenset[str]] = {}
         self._last: log.Position | None = None
         self._last_change = 0.0
-        self._last_heartbeat = 0.0
 
     async def run(self) -> None:
-        listener = asyncio.create_task(self._listen())
+        others = [asyncio.create_task(task()) for task in (self._listen, self._beat)]
         try:
             while True:
+                began = time.monotonic()
                 try:
                     await self._step()
-                except OperationalError as error:
+                except (DatabaseError, InterfaceError) as error:
                     if not is_serialization_failure(error):
-                        await self._lost_database(error)
-                except (InterfaceError, DatabaseError) as error:
-                    await self._lost_database(error)
+                        await self._lost_database(error, after=time.monotonic() - began)
         finally:
-            listener.cancel()
+            for task in others:
+                task.cancel()
 
     async def _step(self) -> None:
         if self._state is State.STANDBY:
@@ -115,6 +125,7 @@ class Relay:
             return
         self._last_change = time.monotonic()
         self._last = batch.head
+        self._patience = _PATIENCE
         if batch.entries:
             await self._send(batch)
 
@@ -128,9 +139,13 @@ class Relay:
             self._state = state
             self._on_state(state)
 
-    async def _lost_database(self, error: Exception) -> None:
+    async def _lost_database(self, error: Exception, *, after: float) -> None:
         logger.warning("relay: database lost, trying again: %s", str(error).strip().partition("\n")[0])
         self._state = State.STANDBY
+        self._session = None
+        if after > self._patience:
+            # The batch itself may have taken too long on a busy machine; the same limit would end it for ever.
+            self._patience = min(self._patience * 2, _MOST_PATIENCE)
         await self._in_thread(_give_up_connection)
         await asyncio.sleep(_RETRY)
 
@@ -162,21 +177,36 @@ class Relay:
         events = [[e.seq, e.scope, e.prev, e.ops, e.control] for e in batch.entries]
         if sum(len(e.ops) for e in batch.entries) > MOST_MESSAGE_BYTES:
             events = []
+        if time.monotonic() < self._quiet_until:
+            return
         layer = get_channel_layer()
         assert layer is not None
         try:
-            await layer.group_send(
-                GROUP,
-                {"type": "live.batch", "epoch": batch.head.epoch, "seq": batch.head.seq, "events": events},
-            )
-        except (redis.RedisError, OSError) as error:
+            # A Redis that hangs must not hold up the log.
+            async with asyncio.timeout(_SEND_WITHIN):
+                await layer.group_send(
+                    GROUP,
+                    {"type": "live.batch", "epoch": batch.head.epoch, "seq": batch.head.seq, "events": events},
+                )
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            self._quiet_until = time.monotonic() + _QUIET_AFTER_FAILURE
             logger.warning("relay: batch up to %s not sent, hubs will find it: %s", batch.head.seq, error)
+
+    async def _beat(self) -> None:
+        """Beside the batches, so that a long one does not look frozen."""
+        while True:
+            await asyncio.sleep(_HEARTBEAT)
+            if self._session is None:
+                continue
+            try:
+                await in_thread(_heartbeat, self._session)
+            except (DatabaseError, InterfaceError) as error:
+                logger.info("relay: no heartbeat: %s", str(error).partition("\n")[0])
 
     def _try_to_lead(self) -> bool:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
             if cursor.fetchone()[0]:
-                cursor.execute("SET idle_in_transaction_session_timeout = '1s'")
                 return True
             cursor.execute(
                 """
@@ -192,26 +222,24 @@ class Relay:
 
     def _take_the_lead(self) -> batches.Batch | None:
         with connection.cursor() as cursor:
-            self._reads = memberships.tables_read(cursor)
-        batch = batches.run_batch(self._reads, last=self._last, schema_hash=schema_hash())
-        self._beat()
-        return batch
-
-    def _work(self) -> batches.Batch | None:
-        if time.monotonic() - self._last_heartbeat > _HEARTBEAT:
-            self._beat()
-        with connection.cursor() as cursor:
-            if not batches.pending(cursor):
-                return None
-        return batches.run_batch(self._reads, last=self._last)
-
-    def _beat(self) -> None:
-        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
+                [f"{self._patience * 1000:.0f}ms"],
+            )
             cursor.execute(
                 """
                 INSERT INTO live_leader (id, pid, started, at)
                 SELECT 1, pid, backend_start, clock_timestamp() FROM pg_stat_activity WHERE pid = pg_backend_pid()
                 ON CONFLICT (id) DO UPDATE SET pid = excluded.pid, started = excluded.started, at = excluded.at
+                RETURNING pid, started
                 """
             )
-        self._last_heartbeat = time.monotonic()
+            self._session = cursor.fetchone()
+            self._reads = memberships.tables_read(cursor)
+        return batches.run_batch(self._reads, last=self._last, schema_hash=schema_hash())
+
+    def _work(self) -> batches.Batch | None:
+        with connection.cursor() as cursor:
+            if not batches.pending(cursor):
+                return None
+        return batches.run_batch(self._reads, last=self._last)

@@ -294,7 +294,7 @@ class TestIdentity:
             store["_auth_user_backend"] = "django.contrib.auth.backends.ModelBackend"
             store["_auth_user_hash"] = user.get_session_auth_hash()
             store.create()
-            keys.append(store.session_key)
+            keys.append(str(store.session_key))
         with django_assert_max_num_queries(7):
             assert len(identify(keys)) == 20
 

@@ -24,11 +24,11 @@ class PermissionSerializer(serializers.ModelSerializer[Permission]):
 
 
 class FollowingSerializer(serializers.ModelSerializer[Permission]):
-    label = serializers.CharField(source="content_type.app_label")
+    app = serializers.CharField(source="content_type.app_label")
 
     class Meta:
         model = Permission
-        fields = ["id", "label"]
+        fields = ["id", "app"]
 
 
 class NestedSerializer(serializers.ModelSerializer[Permission]):
