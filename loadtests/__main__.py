@@ -74,7 +74,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--users", "-u", type=_positive, default=20, help="plays at the same time (default: 20)")
     parser.add_argument("--run-time", "-t", type=_seconds, default=30, help="30s, 2m, 1h30m (default: 30s)")
     parser.add_argument("--html", type=Path, help="where the report goes (default: load.html in the run folder)")
-    parser.add_argument("--services", default="auto", help="where Postgres and Redis come from (default: auto)")
+    choices = ["auto", "url", "embedded"]
+    parser.add_argument("--services", choices=choices, default="auto", help="source of Postgres and Redis")
     return parser.parse_args()
 
 

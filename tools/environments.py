@@ -119,7 +119,8 @@ def development_environment() -> None:
         STAMP.write_text(UNFINISHED)
         python = ["--python", str(VENV / "bin" / "python")]
         locked = ["--require-hashes", str(ROOT / "requirements" / "dev.txt")]
-        _execute([uv, "pip", "sync", *python, *locked], lock=lock, name="venv", what=".venv")
+        # Compiled once here: where Python may not write bytecode, every start of every process would compile it again.
+        _execute([uv, "pip", "sync", "--compile-bytecode", *python, *locked], lock=lock, name="venv", what=".venv")
         own = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
         _execute([uv, "pip", "install", *python, *own], lock=lock, name="venv-own", what=".venv")
         written = STAMP.with_suffix(".new")

@@ -82,7 +82,9 @@ def resources(basis: Basis, scale: Mapping[str, int], wanted: frozenset[str] | N
         everything.append(("relay", _notifying(name, relay, shared, basis)))
     for name in instances("worker", scale.get("worker", 1)):
         worker = (*python, "-m", "celery", "-A", "stack.config", "worker")
-        options = ("--concurrency", "2", "--loglevel", "INFO", "--hostname", f"{name}-{basis.run}@%h")
+        # Workers share nothing but the queue: asking around for others would cost a second of every start.
+        alone = ("--without-mingle", "--without-gossip")
+        options = ("--concurrency", "2", "--loglevel", "INFO", "--hostname", f"{name}-{basis.run}@%h", *alone)
         everything.append(("worker", _notifying(name, (*worker, *options), shared, basis)))
     return tuple(record for kind, record in everything if wanted is None or kind in wanted)
 

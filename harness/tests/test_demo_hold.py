@@ -1,0 +1,74 @@
+"""The demo in a terminal: it stays up for the audience and ends with Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.tests.helpers import GONE_WITHIN, carriers, eventually
+
+CTRL_C = b"\x03"
+
+
+def read_until(terminal: int, wanted: str, *, within: float) -> str:
+    """What a terminal shows until `wanted` turns up in it, or until it is closed."""
+    shown, deadline = "", time.monotonic() + within
+    while wanted not in shown:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"no {wanted!r} within {within:g} s in:\n{shown}"
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:
+            # Linux reports the end of a terminal so.
+            break
+        if not part:
+            break
+        shown += part.decode(errors="replace")
+    return shown
+
+
+@pytest.mark.stack
+def test_a_demo_stays_up_until_ctrl_c(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    with contextlib.closing(os.fdopen(ours, "wb", buffering=0)):
+        demo = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "harness",
+                "demo",
+                "admin_edit_reaches_clients",
+                "--pace",
+                "0",
+                "--services",
+                "embedded",
+            ],
+            env={**os.environ, "HARNESS_RUNS": str(tmp_path / "runs"), "TERM": "xterm"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            # A terminal of its own, whose Ctrl-C is meant for nobody else.
+            preexec_fn=lambda: os.login_tty(theirs),  # noqa: PLW1509 - before any thread of the child
+        )
+        os.close(theirs)
+        try:
+            shown = read_until(ours, "End it with Ctrl-C.", within=100)
+            (run,) = (path.name for path in (tmp_path / "runs").iterdir() if path.is_dir())
+            assert "look for yourself" in shown
+            assert demo.poll() is None
+            assert carriers(run)
+            os.write(ours, CTRL_C)
+            read_until(ours, "(the terminal is closed)", within=40)
+            assert demo.wait(10) == 0
+        finally:
+            demo.kill()
+            demo.wait()
+        eventually(lambda: not carriers(run), within=GONE_WITHIN, what="everything of the demo has ended")
