@@ -26,7 +26,7 @@ class SyncLive:
         url: ``ws://host/live``.
         origin: sent as the Origin header; servers refuse foreign ones.
         headers: read at every connect, so that a new session is used once there is one.
-        on_frame: told every frame that comes in, on the client's thread, after the store has it.
+        on_frame: told every event that was applied, on the client's thread, after the store has it.
     """
 
     def __init__(
