@@ -12,6 +12,8 @@
     ├── SupervisorGone                 9   the supervisor of a run ended without being asked to
     ├── ManageFailed                   12  a management command that the harness itself needs failed
     ├── StateFailed                    13  a named state of the database could not be kept or restored
+    ├── PlaceUnusable                  16  a folder or file that the harness needs cannot be used
+    ├── SupervisorSilent               17  the supervisor of a run lives, but has not answered in time
     └── ResourceFailed                 10  a resource ended before it was ready
         ├── ServiceDidNotStart         10  ... and it was Postgres or Redis
         └── NotReady                   11  ... or lived, but did not prove in time that it is ours
@@ -90,6 +92,18 @@ class StateFailed(HarnessError):
     """A named state of the database could not be kept or restored."""
 
     exit_code = 13
+
+
+class PlaceUnusable(HarnessError):
+    """A folder or file that the harness needs cannot be used: somebody else's, read-only, not a folder."""
+
+    exit_code = 16
+
+
+class SupervisorSilent(HarnessError):
+    """The supervisor of a run lives, but has not answered in time."""
+
+    exit_code = 17
 
 
 class ResourceFailed(HarnessError):

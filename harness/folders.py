@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.errors import DiskFull, HarnessError, PlaceUnusable
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -37,6 +41,49 @@ class Folders:
     def up_lock(self) -> Path:
         """Held with flock by the supervisor of ``up``; its content is the id of that run."""
         return self.runs / "up.lock"
+
+    @property
+    def start_lock(self) -> Path:
+        """Held by whoever sweeps up or makes a run folder, so that nobody meets a run that is half made."""
+        return self.runs / "start.lock"
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk or a quota has no room left."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def place_trouble(error: OSError) -> HarnessError | None:
+    """The sentence for an error that names a path: DiskFull or PlaceUnusable; None for any other error."""
+    if is_full(error):
+        where = f" below {error.filename}" if error.filename else ""
+        return DiskFull(f"No space left on device while writing{where}.", hint="Free some space, then try again.")
+    if not isinstance(error.filename, str | os.PathLike):
+        return None
+    path = Path(error.filename)
+    return PlaceUnusable(
+        f"{path} cannot be used: {error.strerror}{_owner(path)}.",
+        hint="Make it yours (chown), or set HARNESS_RUNS, HARNESS_DATA or HARNESS_CACHE to a folder of your own.",
+    )
+
+
+def _owner(path: Path) -> str:
+    """Whose the nearest thing at or above ``path`` is that can be looked at, if not ours."""
+    for place in (path, *path.parents):
+        try:
+            uid = place.stat().st_uid
+        except OSError:
+            continue
+        return "" if uid == os.geteuid() else f" ({place} belongs to {account_name(uid)})"
+    return ""
+
+
+def account_name(uid: int) -> str:
+    """The name of an account of this machine, or its number if it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def private_folder(path: Path, *, mode: int = 0o700) -> Path:

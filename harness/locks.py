@@ -9,15 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_PAUSE = 0.01
+
 
 def take(path: Path, *, wait: bool = False) -> int | None:
     """Lock ``path``: a descriptor that holds it until every copy of that is closed, or None if it is held."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
+        if wait:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            return descriptor
+        while not _locked(descriptor, fcntl.LOCK_EX):
+            # Those who only look hold a shared lock for a moment: they are in the way, but are no holders.
+            if not _locked(descriptor, fcntl.LOCK_SH):
+                os.close(descriptor)
+                return None
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            time.sleep(_PAUSE)
     except BaseException:
         os.close(descriptor)
         raise
@@ -25,14 +33,15 @@ def take(path: Path, *, wait: bool = False) -> int | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock ``path`` now."""
-    if not path.exists():
+    """Whether somebody holds the lock ``path`` now; looking takes it from nobody."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
-    descriptor = take(path)
-    if descriptor is None:
-        return True
-    os.close(descriptor)
-    return False
+    try:
+        return not _locked(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -49,13 +58,17 @@ def holding(path: Path) -> Iterator[None]:
 def wait_until_free(descriptor: int, *, within: float) -> bool:
     """Wait until nobody holds the lock on the open file ``descriptor``; False after ``within`` seconds."""
     deadline = time.monotonic() + within
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            # Waiting inside flock itself would have no deadline.
-            time.sleep(0.01)
-        else:
-            return True
+    while not _locked(descriptor, fcntl.LOCK_SH):
+        if time.monotonic() > deadline:
+            return False
+        # Waiting inside flock itself would have no deadline.
+        time.sleep(_PAUSE)
+    return True
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -14,7 +14,7 @@ from harness.live.store import JSON, LiveStore
 SUBPROTOCOL = "live.v1"
 SIGNED_OUT = 4401
 RESUME_AT_ONCE = frozenset({4409, 1012})
-OUR_FAULT = frozenset({4400, 4404, 4408, 1009})
+OUR_FAULT = frozenset({4400, 4404, 1009})
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
 
@@ -48,7 +48,7 @@ class LiveConnection:
     Args:
         store: kept over reconnects.
         random: for jitter.
-        on_ops: called with every event that was applied.
+        on_applied: called with every event that was no hole.
     """
 
     def __init__(
@@ -67,14 +67,12 @@ class LiveConnection:
         self._on_applied = on_applied
         self._failures = 0
         self._next_id = 0
-        self._asked: set[str] = set()
 
     def opened(self) -> tuple[str, ...]:
-        """The transport is open: what to send."""
-        self._expect(State.OFFLINE)
+        """The transport is open: what to send. Signing in again, or mending a fault, is the caller's to know."""
+        self._expect(State.OFFLINE, State.SIGNED_OUT, State.FAILED)
         self.state = State.GREETING
         self.store.expect_nothing()
-        self._asked.clear()
         cursor = self.store.cursor
         return (_encode({"type": "hello", "cursor": cursor.to_json() if cursor else None}),)
 
@@ -95,6 +93,8 @@ class LiveConnection:
                 self._expect(State.CATCHING_UP, State.LIVE)
                 applied = self.store.apply_event(frame)
                 if applied.hole:
+                    # Nothing more may come over this connection: it would move the cursor past the hole.
+                    self.state = State.OFFLINE
                     return Reaction(resume=True)
                 self._on_applied(frame)
             case "heartbeat":
@@ -104,12 +104,11 @@ class LiveConnection:
                 self._failures = 0
             case "scope":
                 self.store.apply_scope(frame)
-                self._asked.discard(frame["scope"])
             case "page":
                 self.store.apply_page(frame)
             case other:
                 raise ProtocolViolation(f"unknown frame {other!r}")
-        return Reaction(send=tuple(self._load(scope) for scope in self.store.stale - self._asked))
+        return Reaction(send=tuple(self._load(s) for s in sorted(self.store.stale) if not self.store.expects(s)))
 
     def closed(self, code: int) -> float | None:
         """The transport is gone.
@@ -130,16 +129,15 @@ class LiveConnection:
         return self._random.uniform(0, min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(self._failures, 10)))
 
     def page(self, scope: str, entity: str) -> str | None:
-        """The frame that asks for older entities; None where everything is held."""
+        """The frame that asks for older entities; None where everything is held or an answer is still out."""
         window = self.store.windows.get(scope)
         before = None if window is None else window.bounds.get(entity)
-        if before is None:
+        if before is None or self.store.expects(scope):
             return None
         self.store.expect(scope)
         return self._request({"type": "page", "scope": scope, "entity": entity, "before": before})
 
     def _load(self, scope: str) -> str:
-        self._asked.add(scope)
         self.store.expect(scope)
         return self._request({"type": "load", "scope": scope})
 

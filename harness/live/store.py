@@ -86,7 +86,7 @@ class LiveStore:
         return frozenset(scope for scope, window in self.windows.items() if window.stale)
 
     def entities(self, type_: str) -> list[JSON]:
-        """All entities of a type, in the order of their ids within each scope."""
+        """All entities of a type, scope by scope."""
         return [data for window in self.windows.values() for data in _of_type(window, type_)]
 
     def entity(self, type_: str, id_: Any) -> JSON | None:
@@ -144,7 +144,11 @@ class LiveStore:
 
     def expect(self, scope: str) -> None:
         """A window or page of this scope was asked for: keep its events, to apply them again behind the answer."""
-        self._replay[scope] = []
+        self._replay.setdefault(scope, [])
+
+    def expects(self, scope: str) -> bool:
+        """Whether an answer about this scope is out; there is never more than one."""
+        return scope in self._replay
 
     def expect_nothing(self) -> None:
         """The connection is a new one: what was asked for on the last one is never answered."""
@@ -211,12 +215,17 @@ class LiveStore:
                 window.entities.pop((op["type"], op["id"]), None)
             case "stale":
                 window.stale = True
-            case "enter":
+            case "enter" if not self._is_behind(op["scope"], seq):
                 self.windows[op["scope"]] = self._window(op["window"], seq)
                 self._replay.pop(op["scope"], None)
-            case "leave":
+            case "leave" if not self._is_behind(op["scope"], seq):
                 self.windows.pop(op["scope"], None)
                 self._replay.pop(op["scope"], None)
+
+    def _is_behind(self, scope: str, seq: int) -> bool:
+        """Whether an op about a scope is older than what is held of it: it came again behind a load."""
+        window = self.windows.get(scope)
+        return window is not None and window.at >= seq
 
     def _key(self, type_: str, data: JSON) -> list[Any]:
         order = self.orders.get(type_)

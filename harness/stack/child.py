@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.folders import is_full
 from harness.resources import Exit, HttpReady, KeepState, Notify, PostgresLogin, RedisPing, Resource
 from harness.stack import readiness, sweep
+from harness.stack.environment import process_environment
 from harness.stack.explain import explain, tail
 from harness.stack.status import Failure, ResourceStatus, State
 
@@ -35,6 +37,7 @@ class Child:
         self._run = run
         self._sockets = sockets
         self._lives = 0
+        self._log_from = 0
         self._changed = changed
         self._state: State = "waiting"
         self._process: asyncio.subprocess.Process | None = None
@@ -81,7 +84,7 @@ class Child:
         self._set("starting")
         try:
             keep = self.resource.keep_state
-            fresh = keep is not None and await asyncio.to_thread(_is_empty, keep)
+            fresh = keep is not None and await asyncio.to_thread(_tidy_and_look, keep)
             if self.resource.command and not self.runs:
                 await self._spawn()
             try:
@@ -95,12 +98,13 @@ class Child:
             if keep and fresh:
                 await asyncio.to_thread(_keep, keep)
         except (OSError, HarnessError) as error:
-            raise StartFailed(self._failure("ResourceFailed", f"could not be started: {error}")) from error
+            kind = "DiskFull" if isinstance(error, OSError) and is_full(error) else "ResourceFailed"
+            raise StartFailed(self._failure(kind, f"could not be started: {error}")) from error
         self._seconds = time.monotonic() - begun
         self._set("done" if isinstance(self.resource.readiness, Exit) else "ready")
 
     async def _spawn(self) -> None:
-        environment = {**os.environ, **self.resource.environment, sweep.VARIABLE: self._run}
+        environment = process_environment({**self.resource.environment, sweep.VARIABLE: self._run})
         environment.pop("NOTIFY_SOCKET", None)
         if isinstance(self.resource.readiness, Notify):
             # A new socket for each life, open as long as that lasts: a child may say more than once that
@@ -113,6 +117,8 @@ class Child:
             await self._notify.open(path)
             environment["NOTIFY_SOCKET"] = str(path)
         output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        # What a former life wrote says nothing about this one.
+        self._log_from = os.fstat(output).st_size
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self.resource.command,
@@ -218,17 +224,19 @@ class Child:
         self._set("failed")
         if error == "NotReady" and self._last_reason:
             reason = f"{reason} ({self._last_reason})"
-        return explain(self.resource, error, reason, code=self._code, lines=tail(self.log), run=self._run)
+        lines = tail(self.log, since=self._log_from)
+        return explain(self.resource, error, reason, code=self._code, lines=lines, run=self._run)
 
     def _set(self, state: State) -> None:
         self._state = state
         self._changed()
 
 
-def _is_empty(state: KeepState) -> bool:
+def _tidy_and_look(state: KeepState) -> bool:
     # The database driver is imported while the servers start, not before.
     from harness.stack import states
 
+    states.tidy(state)
     return states.is_empty(state.url)
 
 

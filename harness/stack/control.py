@@ -103,12 +103,17 @@ class Client:
         self._path = path
 
     def ask(self, op: str, *, within: float = 30.0, **arguments: Any) -> dict[str, Any]:
-        """The answer. Raises the HarnessError that the supervisor raised, or SupervisorGone."""
+        """The answer. Raises the HarnessError that the supervisor raised, SupervisorGone or SupervisorSilent."""
         try:
             with closing(self._connect(within)) as connection:
                 connection.sendall(_line({"op": op, **arguments}))
                 with connection.makefile("rb") as stream:
                     line = stream.readline()
+        except TimeoutError as error:
+            raise errors.SupervisorSilent(
+                f"The supervisor of this run has not answered within {within:g} s, though it lives.",
+                hint="Wait a little and try again, or end the run with: harness down",
+            ) from error
         except OSError as error:
             raise _gone() from error
         if not line:

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import NotRunning
 from harness.folders import Folders
 from harness.stack.explain import tail
-from harness.stack.running import running_up
+from harness.stack.running import current_run
 
 _PIECE = 1 << 20
 
@@ -28,12 +28,12 @@ def log_names(folder: Path) -> tuple[str, ...]:
 
 
 def find_run(folders: Folders, run: str | None) -> Path:
-    """The folder of ``run``, by default of the run that is up, else of the newest; raises NotRunning."""
+    """The folder of ``run``, by default of the run that is up or alone, else of the newest; raises NotRunning."""
     if run is not None and (folders.runs / run / "logs").is_dir() and "/" not in run:
         return folders.runs / run
     if run is not None:
         raise NotRunning(f"There is no run {run} in this checkout.", hint="See the folder runs/ for all.")
-    current = running_up(folders)
+    current = current_run(folders)
     if current is not None:
         return folders.runs / current
     known = sorted(path.parent for path in folders.runs.glob("*/logs"))
@@ -66,6 +66,15 @@ class Follower:
             self._rest[file] = rest
             for line in lines:
                 yield Line(file.stem, line.decode("utf-8", "replace").rstrip("\r"))
+
+    def drain(self) -> Iterator[Line]:
+        """All that is left: whole lines, and then the beginnings of lines that never got an end."""
+        while lines := list(self.new_lines()):
+            yield from lines
+        for file, rest in self._rest.items():
+            if rest:
+                yield Line(file.stem, rest.decode("utf-8", "replace"))
+        self._rest.clear()
 
     def _files(self) -> list[Path]:
         return [

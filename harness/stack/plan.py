@@ -45,6 +45,7 @@ def environment(basis: Basis) -> dict[str, str]:
         "REDIS_URL": basis.redis.url,
         "SECRET_KEY": basis.secret_key,
         "STACK_ENV": "development",
+        "DJANGO_SETTINGS_MODULE": "stack.config.settings",
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "APP_ORIGINS": ",".join(origins),
         "HARNESS_RUN": basis.run,
@@ -125,12 +126,12 @@ def _notifying(name: str, command: tuple[str, ...], shared: Mapping[str, str], b
 
 
 def code_fingerprint(root: Path) -> str:
-    """A hash of all that may shape a prepared database: the backend's code without its tests.
+    """A hash of all that may shape a prepared database: the backend's code without its tests, what it rests on.
 
     Coarse on purpose: a needless rebuild of the template costs seconds, a stale one costs trust.
     """
     found = hashlib.sha256()
-    for file in sorted((root / "stack").rglob("*.py")):
+    for file in sorted([*(root / "stack").rglob("*.py"), *(root / "requirements").glob("stack.txt")]):
         path = file.relative_to(root)
         if "tests" not in path.parts:
             found.update(str(path).encode() + b"\0" + file.read_bytes() + b"\0")

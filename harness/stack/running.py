@@ -17,16 +17,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness import locks
-from harness.errors import ManageFailed, NotReady, NotRunning, StateFailed, SupervisorGone
+from harness.errors import ManageFailed, NotReady, NotRunning, StateFailed, SupervisorGone, SupervisorSilent
 from harness.folders import Folders
 from harness.resources import KeepState
 from harness.stack import plan
 from harness.stack.control import Client
+from harness.stack.environment import process_environment
 from harness.stack.status import ResourceStatus, Snapshot
 from harness.stack.supervisor import STATE_FILE
 from harness.stack.sweep import LOCK
 
 _SHUTDOWN = 40.0
+_START = "Start one with: harness up"
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,11 @@ class RunningStack:
         """Ask a resource to end, kill it if it takes too long; returns when it is gone."""
         self._client.ask("stop", name=name, within=within)
 
+    def restart(self, name: str) -> None:
+        """End a resource if it lives, start it again, wait until it is ready; raises ResourceFailed."""
+        self.stop_resource(name)
+        self.start(name)
+
     def wait_ready(self, name: str, within: float = 30.0) -> None:
         """Return once the resource is ready (a task: done); raises NotReady after ``within`` seconds."""
         deadline = time.monotonic() + within
@@ -185,21 +192,7 @@ class RunningStack:
 
     def shutdown(self, *, reason: str = "was asked to") -> None:
         """End the stack, whoever started it; returns when nothing of it is left."""
-        try:
-            # The supervisor is the last to end, and holds this lock until then.
-            lock = os.open(self.folder / LOCK, os.O_RDWR)
-        except FileNotFoundError:
-            self._wait_for_supervisor()
-            return
-        try:
-            self._client.ask("shutdown", reason=reason)
-            if not locks.wait_until_free(lock, within=_SHUTDOWN):
-                raise SupervisorGone(
-                    f"Run {self.run_id} has not ended within {_SHUTDOWN:g} s.",
-                    hint=f"Kill its supervisor, process {self.snapshot().supervisor}; the rest follows.",
-                )
-        finally:
-            os.close(lock)
+        end_run(self.folder, reason=reason)
         self._wait_for_supervisor()
 
     def close(self) -> None:
@@ -208,7 +201,7 @@ class RunningStack:
             return
         if self._supervisor.poll() is None:
             # One that cannot be asked is ending, or ends when the pipe does.
-            with suppress(SupervisorGone):
+            with suppress(SupervisorGone, SupervisorSilent):
                 self._client.ask("shutdown")
         self._wait_for_supervisor()
 
@@ -256,7 +249,7 @@ class RunningStack:
         return subprocess.run(
             [sys.executable, "manage.py", *args],
             cwd=Folders.of_checkout().root,
-            env={**os.environ, **environment},
+            env=process_environment(environment),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -265,21 +258,38 @@ class RunningStack:
 
 
 def attach(run_id: str | None = None, *, folders: Folders | None = None) -> RunningStack:
-    """The stack of ``run_id``, by default the one that ``harness up`` runs; raises NotRunning."""
+    """The stack of ``run_id``, by default the one that ``harness up`` runs.
+
+    Raises NotRunning, SupervisorSilent.
+    """
     folders = folders or Folders.of_checkout()
     if run_id is None:
         run_id = running_up(folders)
-    hint = "Start one with: harness up"
     if run_id is None:
-        raise NotRunning("No stack is up in this checkout.", hint=hint)
-    file = folders.runs / run_id / STATE_FILE
+        raise _nothing_up(live_runs(folders))
     try:
-        state = json.loads(file.read_text(encoding="utf-8"))
-        client = Client(Path(state["control"]))
+        client = _client_of(folders.runs / run_id)
         facts = client.ask("facts")["facts"]
-    except (OSError, ValueError, SupervisorGone):
-        raise NotRunning(f"No run {run_id} is up in this checkout.", hint=hint) from None
+    except (FileNotFoundError, ValueError, SupervisorGone):
+        raise NotRunning(f"No run {run_id} is up in this checkout.", hint=_START) from None
     return RunningStack(run_id=run_id, folder=folders.runs / run_id, client=client, facts=facts, supervisor=None)
+
+
+def current_run(folders: Folders) -> str | None:
+    """The run to look at: the one that is up, else the only other one, such as a demo; None without any.
+
+    Raises NotRunning if there are several and none of them is up.
+    """
+    up = running_up(folders)
+    if up is not None:
+        return up
+    live = live_runs(folders)
+    if len(live) > 1:
+        raise NotRunning(
+            f"No stack is up in this checkout, but there are {len(live)} other runs: {', '.join(live)}.",
+            hint="Say which one with: --run ID",
+        )
+    return live[0] if live else None
 
 
 def running_up(folders: Folders) -> str | None:
@@ -287,3 +297,54 @@ def running_up(folders: Folders) -> str | None:
     if not locks.is_held(folders.up_lock):
         return None
     return folders.up_lock.read_text(encoding="utf-8").strip() or None
+
+
+def live_runs(folders: Folders) -> list[str]:
+    """The ids of all runs of this checkout whose supervisor lives, oldest first."""
+    return sorted(lock.parent.name for lock in folders.runs.glob(f"*/{LOCK}") if locks.is_held(lock))
+
+
+def end_run(folder: Path, *, reason: str) -> None:
+    """End the run in ``folder``, or wait until it has ended if it is ending already."""
+    try:
+        # The supervisor is the last to end, and holds this lock until then.
+        lock = os.open(folder / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        # One that hears nobody any more is ending.
+        with suppress(FileNotFoundError, ValueError, SupervisorGone):
+            _client_of(folder).ask("shutdown", reason=reason)
+        if not locks.wait_until_free(lock, within=_SHUTDOWN):
+            raise SupervisorSilent(
+                f"Run {folder.name} has not ended within {_SHUTDOWN:g} s.",
+                hint=f"Kill the processes that have HARNESS_RUN={folder.name} in their environment.",
+            )
+    finally:
+        os.close(lock)
+
+
+def run_to_end(run_id: str | None, *, folders: Folders) -> str:
+    """The run that ``harness down`` means: the one named, else the one that is up; raises NotRunning."""
+    live = live_runs(folders)
+    if run_id is None:
+        run_id = running_up(folders)
+        if run_id is None:
+            raise _nothing_up(live)
+    if run_id not in live:
+        raise NotRunning(f"No run {run_id} is up in this checkout.", hint=_START)
+    return run_id
+
+
+def _client_of(folder: Path) -> Client:
+    state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+    return Client(Path(state["control"]))
+
+
+def _nothing_up(others: list[str]) -> NotRunning:
+    if not others:
+        return NotRunning("No stack is up in this checkout.", hint=_START)
+    return NotRunning(
+        f"No stack is up in this checkout, only {', '.join(others)} (a demo, or tests).",
+        hint="If you mean that one, say so with: --run ID",
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import errno
+import json
 import os
 import secrets
+import selectors
 import subprocess
 import sys
 import time
@@ -14,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import locks
-from harness.errors import AlreadyRunning, DiskFull, HarnessError, SupervisorGone
-from harness.folders import Folders, private_folder
+from harness.errors import AlreadyRunning, HarnessError, SupervisorGone, SupervisorSilent
+from harness.folders import Folders, place_trouble, private_folder
 from harness.ports import app_port, free_port
 from harness.resources import Resource
 from harness.services.account import throwaway_places
@@ -25,11 +26,13 @@ from harness.services.embedded import EmbeddedSource
 from harness.services.url import UrlSource
 from harness.stack import plan, sweep
 from harness.stack.control import Client, error_named
+from harness.stack.environment import process_environment
 from harness.stack.running import RunningStack, running_up
-from harness.stack.status import Snapshot
+from harness.stack.status import Failure, Snapshot
 from harness.stack.supervisor import Plan
 
-_SUPERVISOR_START = 30.0
+_SUPERVISOR_START = 60.0
+"""Seconds within which a supervisor has to say its first line, which takes one on an idle machine."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,10 @@ class StackOptions:
 
 @dataclass(frozen=True)
 class Progress:
-    """What there is to tell: a sentence, or a new snapshot of the run."""
+    """What there is to tell: a sentence, a warning that nobody may miss, or a new snapshot of the run."""
 
     sentence: str = ""
+    warning: str = ""
     snapshot: Snapshot | None = None
 
 
@@ -70,7 +74,8 @@ def start_stack(
     """Start a stack and return it ready; use it as a context manager, which ends it.
 
     If this process is interrupted or killed meanwhile, everything ends. Raises AlreadyRunning, PortTaken,
-    SourceUnusable, DataUnusable, DiskFull, ServiceDidNotStart, NotReady, ResourceFailed; nothing is left.
+    SourceUnusable, DataUnusable, DiskFull, PlaceUnusable, ManageFailed, ServiceDidNotStart, NotReady,
+    ResourceFailed; nothing is left.
     """
     options = options or StackOptions()
     folders = folders or Folders.of_checkout()
@@ -78,12 +83,10 @@ def start_stack(
     try:
         return _start(options, folders, tell)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        trouble = place_trouble(error)
+        if trouble is None:
             raise
-        raise DiskFull(
-            f"No space left on device while writing below {error.filename or folders.runs}.",
-            hint="Free some space, then try again.",
-        ) from error
+        raise trouble from error
 
 
 def _start(options: StackOptions, folders: Folders, tell: Listener) -> RunningStack:
@@ -92,14 +95,15 @@ def _start(options: StackOptions, folders: Folders, tell: Listener) -> RunningSt
     held: list[int] = []
     try:
         run = new_run_id()
-        if options.up:
-            held.append(_lock_up(folders, run))
-        for killed in sweep.sweep(folders.runs, places):
-            tell(Progress(sentence=f"Removed what run {killed} had left when it was killed."))
-        folder = private_folder(folders.runs / run)
-        lock = locks.take(folder / sweep.LOCK)
-        assert lock is not None, "the run was made just now"
-        held.append(lock)
+        with locks.holding(folders.start_lock):
+            if options.up:
+                held.append(_lock_up(folders, run))
+            for killed in sweep.sweep(folders.runs, places):
+                tell(Progress(sentence=f"Removed what run {killed} had left when it was killed."))
+            folder = private_folder(folders.runs / run)
+            lock = locks.take(folder / sweep.LOCK)
+            assert lock is not None, "the run was made just now"
+            held.append(lock)
         made = _plan(options, folders, run, folder, places, tuple(held), tell)
         supervisor = _spawn(made, tuple(held))
     finally:
@@ -157,6 +161,8 @@ def _plan(
     postgres, redis = choose(options.services, environment=os.environ, url=url, embedded=embedded)
     for service in (postgres, redis):
         tell(Progress(sentence=f"{service.name}: {service.source} ({service.reason})"))
+    if postgres.source == "url":
+        tell(Progress(warning=_warn(postgres.resource.url or "", options.resources)))
     secret_key = Credentials.load_or_make(folders.data if options.durable else folder).secret_key
     wanted = options.resources
     ports: tuple[int, ...] = ()
@@ -192,6 +198,15 @@ def _plan(
     )
 
 
+def _warn(database: str, wanted: frozenset[str] | None) -> str:
+    if wanted is not None and "prepare" not in wanted:
+        return f"Using the database of DATABASE_URL: {database}"
+    return (
+        f"Using the database of DATABASE_URL: {database}. It will be migrated and seeded with development"
+        " people whose passwords are not secret."
+    )
+
+
 def _spawn(made: Plan, held: tuple[int, ...]) -> subprocess.Popen[bytes]:
     logs = private_folder(Path(made.folder) / "logs")
     with open(logs / "supervisor.log", "ab", opener=_private) as log:
@@ -201,7 +216,7 @@ def _spawn(made: Plan, held: tuple[int, ...]) -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=made.resources[0].directory if made.resources else "/",
-            env={**os.environ, sweep.VARIABLE: made.run, "PYTHONUNBUFFERED": "1"},
+            env=process_environment({sweep.VARIABLE: made.run, "PYTHONUNBUFFERED": "1"}),
             pass_fds=held,
             # A Ctrl-C in the terminal is for the harness, which then ends all in order.
             start_new_session=True,
@@ -221,12 +236,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _wait(made: Plan, supervisor: subprocess.Popen[bytes], tell: Listener) -> RunningStack:
-    assert supervisor.stdout is not None
-    path = supervisor.stdout.readline().decode().strip()
-    if not path:
-        log = Path(made.folder) / "logs" / "supervisor.log"
-        raise SupervisorGone("The supervisor ended before it began.", hint=f"See {log}")
-    client = Client(Path(path))
+    client = Client(_control_path(made, supervisor))
     last: Snapshot | None = None
     for snapshot in client.watch():
         last = snapshot
@@ -240,10 +250,31 @@ def _wait(made: Plan, supervisor: subprocess.Popen[bytes], tell: Listener) -> Ru
                 supervisor=supervisor,
             )
     if last is not None and last.failure is not None:
-        failure = last.failure
-        raise error_named(failure.error, failure.sentence, failure.hint, resource=failure.resource, lines=failure.lines)
+        raise _as_error(last.failure)
     reason = last.reason if last else "no word from it"
     raise SupervisorGone(f"The start was ended from outside: {reason}.", hint="Start again with: harness up")
+
+
+def _control_path(made: Plan, supervisor: subprocess.Popen[bytes]) -> Path:
+    """Where the supervisor listens, from its first line."""
+    assert supervisor.stdout is not None
+    log = Path(made.folder) / "logs" / "supervisor.log"
+    with selectors.DefaultSelector() as selector:
+        selector.register(supervisor.stdout, selectors.EVENT_READ)
+        if not selector.select(_SUPERVISOR_START):
+            raise SupervisorSilent(
+                f"The supervisor has not begun its work within {_SUPERVISOR_START:g} s.", hint=f"See {log}"
+            )
+    line = supervisor.stdout.readline().decode().strip()
+    if not line:
+        raise SupervisorGone("The supervisor ended before it began.", hint=f"See {log}")
+    if line.startswith("{"):
+        raise _as_error(Failure.from_json(json.loads(line)))
+    return Path(line)
+
+
+def _as_error(failure: Failure) -> HarnessError:
+    return error_named(failure.error, failure.sentence, failure.hint, resource=failure.resource, lines=failure.lines)
 
 
 def _end(supervisor: subprocess.Popen[bytes]) -> None:

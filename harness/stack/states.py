@@ -6,8 +6,9 @@ name: a template that exists is whole, and an outdated one is seen.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, LiteralString
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,6 +20,7 @@ from harness.resources import KeepState
 
 # Exists on every server and is nobody's application database.
 _MAINTENANCE = "postgres"
+_PAUSE = 0.05
 
 
 def with_database(url: str, database: str) -> str:
@@ -68,34 +70,77 @@ def rebuild(state: KeepState, prepare: Callable[[str], None]) -> None:
     template = template_name(state.url, state.template)
     draft = f"{template}_draft"
     with _connect(with_database(state.url, _MAINTENANCE)) as connection:
-        _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", draft)
+        _drop(connection, draft)
         _execute(connection, "CREATE DATABASE {} TEMPLATE template0", draft)
         try:
             prepare(with_database(state.url, draft))
             _replace(connection, template, source=draft, fingerprint=state.fingerprint)
         finally:
-            _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", draft)
+            _drop(connection, draft)
 
 
 def restore(state: KeepState) -> None:
-    """Put the application's database into the named state; ends every connection to it."""
+    """Put the application's database into the named state; ends every connection to it.
+
+    Whenever this is interrupted, a whole database has the name: the old one or the new one.
+    """
     database = database_of(state.url)
-    fresh = f"{database}_next"
+    fresh, old = f"{database}_next", f"{database}_old"
     with _connect(with_database(state.url, _MAINTENANCE)) as connection:
-        _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", fresh)
+        _drop(connection, fresh, old)
         # The copy is made beside the old one: a copy that fails (a full disk) costs nothing.
         _execute(connection, "CREATE DATABASE {} TEMPLATE {}", fresh, template_name(state.url, state.template))
-        _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
-        _execute(connection, "ALTER DATABASE {} RENAME TO {}", fresh, database)
+        with _emptying(state.url), connection.transaction():
+            # This locks the database: newcomers wait, and find the new one.
+            _execute(connection, "ALTER DATABASE {} RENAME TO {}", database, old)
+            _execute(connection, "ALTER DATABASE {} RENAME TO {}", fresh, database)
+        _drop(connection, old)
+
+
+def tidy(state: KeepState) -> None:
+    """Remove the drafts and the old database that a killed reset has left."""
+    database, template = database_of(state.url), template_name(state.url, state.template)
+    with _connect(with_database(state.url, _MAINTENANCE)) as connection:
+        _drop(connection, f"{database}_next", f"{database}_old", f"{template}_draft", f"{template}_next")
 
 
 def _replace(connection: psycopg.Connection[Any], template: str, *, source: str, fingerprint: str) -> None:
     draft = f"{template}_next"
-    _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", draft)
+    _drop(connection, draft)
     _execute(connection, "CREATE DATABASE {} TEMPLATE {}", draft, source)
     connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(draft), sql.Literal(fingerprint)))
-    _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", template)
+    _drop(connection, template)
     _execute(connection, "ALTER DATABASE {} RENAME TO {}", draft, template)
+
+
+def _drop(connection: psycopg.Connection[Any], *databases: str) -> None:
+    for database in databases:
+        _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
+
+
+@contextmanager
+def _emptying(url: str) -> Iterator[None]:
+    """Keep ending our role's connections to the database, as clients that lost theirs come back at once."""
+    done = threading.Event()
+    statement = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = %s AND usename = current_user AND pid <> pg_backend_pid()"
+    )
+
+    def empty() -> None:
+        # If this fails, the rename times out and says who is in the way.
+        with suppress(StateFailed), _connect(with_database(url, _MAINTENANCE)) as connection:
+            while not done.is_set():
+                connection.execute(statement, [database_of(url)])
+                done.wait(_PAUSE)
+
+    thread = threading.Thread(target=empty, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _execute(connection: psycopg.Connection[Any], statement: LiteralString, *names: str) -> None:

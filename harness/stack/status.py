@@ -47,6 +47,11 @@ class Failure:
     hint: str
     lines: tuple[str, ...]
 
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Failure:
+        """The inverse of ``dataclasses.asdict`` after a trip through JSON."""
+        return cls(**{**record, "lines": tuple(record["lines"])})
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -74,5 +79,5 @@ class Snapshot:
         fields = dict(record)
         failure = fields.get("failure")
         fields["resources"] = tuple(ResourceStatus(**status) for status in fields["resources"])
-        fields["failure"] = Failure(**{**failure, "lines": tuple(failure["lines"])}) if failure else None
+        fields["failure"] = Failure.from_json(failure) if failure else None
         return cls(**fields)

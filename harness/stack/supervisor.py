@@ -2,7 +2,7 @@
 
 The first line of standard input is the plan. The pipe's end means that the harness is gone: everything ends
 within seconds, unless the run was detached. The first line of standard output is the path of the control
-socket.
+socket, or a failure as a JSON object if there is no place for one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, NotRunning
-from harness.folders import private_folder, write_private
+from harness.folders import place_trouble, private_folder, write_private
 from harness.resources import Resource
 from harness.stack import sweep
 from harness.stack.child import Child, StartFailed
@@ -81,7 +81,7 @@ class Supervisor:
         self._dirty = asyncio.Event()
         self._control = Server(self._handle, self.snapshot)
         self._tasks: set[asyncio.Task[Any]] = set()
-        logs = private_folder(self._folder / "logs")
+        logs = self._folder / "logs"
         self._children = {
             record.name: Child(record, run=plan.run, logs=logs, sockets=sockets, changed=self._dirty.set)
             for record in plan.resources
@@ -297,6 +297,16 @@ def main() -> None:
     plan = Plan.from_line(line)
     for descriptor in plan.locks:
         os.set_inheritable(descriptor, False)
+    try:
+        sockets = Path(tempfile.mkdtemp(prefix=f"tims-stack-{plan.run}-", dir=sweep.SOCKETS))
+        private_folder(Path(plan.folder) / "logs")
+    except OSError as error:
+        trouble = place_trouble(error)
+        if trouble is None:
+            raise
+        failure = Failure(type(trouble).__name__, "", str(trouble), trouble.hint, ())
+        sys.stdout.write(json.dumps(dataclasses.asdict(failure)) + "\n")
+        return
     watchdog = subprocess.Popen(
         [sys.executable, "-m", "harness.stack.watchdog", plan.run, *plan.places],
         stdin=subprocess.PIPE,
@@ -304,7 +314,6 @@ def main() -> None:
         start_new_session=True,
     )
     assert watchdog.stdin is not None
-    sockets = Path(tempfile.mkdtemp(prefix=f"tims-stack-{plan.run}-", dir=sweep.SOCKETS))
     try:
         asyncio.run(Supervisor(plan, sockets).run())
         # What left its process group is still found by the run's id.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -95,8 +96,7 @@ def send(process: psutil.Process, number: int) -> None:
 
 def leftovers(run: str, places: Iterable[Path]) -> list[Path]:
     """Folders that ``run`` made outside its run folder, if they are ours."""
-    found = [path for place in {*places, SOCKETS} for path in place.glob(f"{_PREFIX}{run}*")]
-    return [path for path in found if not path.is_symlink() and path.stat().st_uid == os.geteuid()]
+    return [path for place in {*places, SOCKETS} for path in place.glob(f"{_PREFIX}{run}*") if _is_ours(path)]
 
 
 def remove_leftovers(run: str, places: Iterable[Path]) -> None:
@@ -108,6 +108,7 @@ def remove_leftovers(run: str, places: Iterable[Path]) -> None:
 def sweep(runs: Path, places: Iterable[Path]) -> list[str]:
     """End what killed runs left whose folders are in ``runs``: processes first, then folders.
 
+    The caller holds the start lock: a run that is just being made looks like a killed one.
     Runs whose supervisor lives and runs of other checkouts are left alone. Only the newest run folders are
     kept. Returns the ids of the runs that had left something.
     """
@@ -127,6 +128,14 @@ def sweep(runs: Path, places: Iterable[Path]) -> list[str]:
         if not (folder / LOCK).exists():
             shutil.rmtree(folder, ignore_errors=True)
     return swept
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISLNK(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _lives(process: psutil.Process) -> bool:

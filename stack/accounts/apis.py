@@ -15,7 +15,7 @@ from stack.accounts import selectors, services
 from stack.accounts.authentication import SessionAuthentication
 from stack.accounts.models import User
 from stack.accounts.serializers import AccountSerializer, PersonSerializer, ProfileSerializer
-from stack.accounts.throttling import SignInAddressThrottle, SignInThrottle
+from stack.accounts.throttling import THROTTLES
 from stack.viewer import viewer_id
 
 
@@ -45,7 +45,7 @@ class SessionApi(APIView):
         SessionAuthentication().enforce_csrf(request)
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [SignInThrottle(), SignInAddressThrottle()] if self.request.method == "POST" else []
+        return [throttle() for throttle in THROTTLES] if self.request.method == "POST" else []
 
     @extend_schema(operation_id="session_get", responses=SessionSerializer)
     def get(self, request: Request) -> Response:

@@ -42,8 +42,11 @@ def chat_rename(*, chat_id: int, by: int, title: str) -> Chat:
     return Chat.objects.get(pk=chat_id)
 
 
+@transaction.atomic
 def chat_delete(*, chat_id: int, by: int) -> None:
     """Delete the chat and all that is in it; only its owner may."""
+    # Before anything is deleted: what others wrote into it meanwhile would keep the chat from going.
+    _lock(chat_id)
     _require_owner(chat_id, by)
     Chat.objects.filter(pk=chat_id).delete()
 
@@ -58,6 +61,7 @@ def member_add(*, chat_id: int, by: int, user_id: int) -> tuple[ChatMember, bool
     Raises:
         UnknownUsers: the user does not exist or is disabled.
     """
+    _lock(chat_id)
     _require_owner(chat_id, by)
     _require_active({user_id})
     return ChatMember.objects.get_or_create(chat_id=chat_id, user_id=user_id)
@@ -99,9 +103,7 @@ def message_send(*, chat_id: int, sender_id: int, client_id: UUID, text: str) ->
     try:
         with transaction.atomic():
             chat = _lock(chat_id)
-            # After the lock is held, so that a removal that came first is seen.
-            if not ChatMember.objects.filter(chat_id=chat_id, user_id=sender_id).exists():
-                raise errors.NotFound
+            _require_member(chat_id, sender_id)
             if (earlier := _sent(sender_id, client_id)) is None:
                 message = Message.objects.create(
                     chat_id=chat_id,
@@ -140,16 +142,17 @@ def message_delete(*, chat_id: int, by: int, message_id: int) -> None:
     message.delete()
 
 
+@transaction.atomic
 def mark_read(*, chat_id: int, user_id: int, number: int) -> ReadMark:
     """Note that the user has read the chat up to this number; a lower one than before changes nothing.
 
     Raises:
+        NotFound: the user is no member.
         BeyondLastMessage: there is no such message yet.
     """
-    last = Chat.objects.filter(pk=chat_id).values_list("last_number", flat=True).first()
-    if last is None:
-        raise errors.NotFound
-    if number > last:
+    chat = _lock(chat_id)
+    _require_member(chat_id, user_id)
+    if number > chat.last_number:
         raise errors.BeyondLastMessage
     with connection.cursor() as cursor:
         cursor.execute(RAISE_MARK, [user_id, chat_id, number])
@@ -172,6 +175,12 @@ def _next_number(locked: Chat) -> int:
 
 def _sent(sender_id: int, client_id: UUID) -> Message | None:
     return Message.objects.filter(sender_id=sender_id, client_id=client_id).first()
+
+
+def _require_member(chat_id: int, user_id: int) -> None:
+    # After the chat's lock is held, so that a removal that came first is seen.
+    if not ChatMember.objects.filter(chat_id=chat_id, user_id=user_id).exists():
+        raise errors.NotFound
 
 
 def _require_owner(chat_id: int, user_id: int) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 
 
 class ConfigConfig(AppConfig):
@@ -10,3 +11,10 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         # Makes the Celery app the current one in every process that may send a task.
         from stack.config import celery  # noqa: F401
+
+
+class AdminConfig(admin.AdminConfig):
+    """Django's admin, on a site of our own."""
+
+    default = False
+    default_site = "stack.accounts.admin_site.AdminSite"

@@ -22,6 +22,16 @@ class StackEnv(StrEnum):
 
 
 REQUIRED = ("STACK_ENV", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS", "APP_ORIGINS")
+OPTIONAL = (
+    "DATABASE_POOL_SIZE",
+    "TRUSTED_PROXIES",
+    "SIGN_IN_RATE",
+    "BEHIND_TLS_PROXY",
+    "STATIC_ROOT",
+    "LOG_LEVEL",
+    "HARNESS_RUN",
+)
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 SHORTEST_SECRET_KEY = 50
 FEWEST_SECRET_KEY_CHARACTERS = 16
 SIGN_IN_RATE = "10/min"
@@ -72,7 +82,12 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         raise ImproperlyConfigured(
             f"Set {_join(missing)} in the environment (or {missing[0]}_FILE to read it from a file)."
         )
-    problems: list[str] = []
+    # Either could be the one that is meant, and the other may be somebody else's database.
+    problems = [
+        f"{name} and {name}_FILE are both set: keep one of them"
+        for name in (*REQUIRED, *OPTIONAL)
+        if variables.get(name) and variables.get(f"{name}_FILE")
+    ]
     if (stack_env := env.str("STACK_ENV")) not in set(StackEnv):
         problems.append(f"STACK_ENV must be one of {', '.join(StackEnv)}, not {stack_env!r}")
     secret_key = env.str("SECRET_KEY")
@@ -99,6 +114,9 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
     rate = env.str("SIGN_IN_RATE", default=SIGN_IN_RATE if production else SIGN_IN_RATE_OUTSIDE_PRODUCTION)
     if not re.fullmatch(r"[1-9]\d*/(second|min|hour|day)", rate):
         problems.append(f"SIGN_IN_RATE must look like {SIGN_IN_RATE} (second, min, hour or day), not {rate!r}")
+    log_level = env.str("LOG_LEVEL", default="INFO").upper()
+    if log_level not in LOG_LEVELS:
+        problems.append(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {log_level!r}")
     if problems:
         raise ImproperlyConfigured("; ".join(problems) + ".")
     return Environment(
@@ -113,7 +131,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         trusted_proxies=numbers["TRUSTED_PROXIES"],
         behind_tls_proxy=env.bool("BEHIND_TLS_PROXY", default=False),
         static_root=env.str("STATIC_ROOT", default="") or None,
-        log_level=env.str("LOG_LEVEL", default="INFO").upper(),
+        log_level=log_level,
         run=env.str("HARNESS_RUN", default=""),
     )
 

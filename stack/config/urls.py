@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView
 
 from stack.config import schema  # noqa: F401  # registers how the schema names the session cookie
+from stack.config.docs import DocsView
 from stack.config.health import healthz, readyz
 
 urlpatterns = [
@@ -16,5 +17,5 @@ urlpatterns = [
     path("api/", include("stack.jobs.urls")),
     path("api/live/", include("stack.live.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", DocsView.as_view(url_name="schema"), name="docs"),
 ]

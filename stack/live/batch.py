@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from stack.live.models import Outbox
 from stack.live.registry import Entity, json_id, registry
 from stack.live.scopes import user_scope
 from stack.live.snapshot import read_windows
+
+logger = logging.getLogger(__name__)
 
 MOST_ROWS = 2000
 MOST_OPS = 500
@@ -165,7 +168,13 @@ def _add_ops(rows: Sequence[OutboxRow], drafts: dict[str, log.Draft]) -> None:
             continue
         instance = current[name].get(key)
         if instance is not None and entity.scope_of(instance) == scope:
-            data = entity.data(instance)
+            try:
+                data = entity.data(instance)
+            except Exception:
+                # One row that cannot be written must not stop everybody's updates.
+                logger.exception("live: %s %s cannot be written", name, key)
+                draft.stale = True
+                continue
             draft.upserts.append({"op": "upsert", "type": name, "id": data["id"], "data": data})
         else:
             id_ = json_id(entity.model._meta.pk.to_python(key))

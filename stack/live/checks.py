@@ -12,19 +12,17 @@ from django.db import connection
 from django.db.utils import DatabaseError
 
 from stack.live import triggers
-from stack.live.registry import LiveConfigurationError, registry
+from stack.live.registry import registry
 
 
 @register(Tags.models)
 def check_entities(**_kwargs: Any) -> list[CheckMessage]:
-    """Serializers read columns of their own row and ids only."""
-    found: list[CheckMessage] = []
-    for entity in registry.entities.values():
-        try:
-            entity.data_fields  # noqa: B018 - computing it is the check
-        except LiveConfigurationError as error:
-            found.append(Error(str(error), obj=entity.model, id="live.E001"))
-    return found
+    """Every live type can be captured, written and held."""
+    return [
+        Error(problem, obj=entity.model, id="live.E001")
+        for entity in registry.entities.values()
+        for problem in entity.problems()
+    ]
 
 
 _migrating: ContextVar[bool] = ContextVar("migrating", default=False)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from stack.live.frames import Close
+
+logger = logging.getLogger(__name__)
 
 MOST_PENDING = 1024 * 1024
 CLOSE_WITHIN = 5.0
@@ -23,7 +26,7 @@ class Connection:
         abort: ends the socket where even a close frame cannot be written.
     """
 
-    __slots__ = ("_abort", "_bytes", "_closing", "_pending", "_send", "_writer", "scopes", "session", "user")
+    __slots__ = ("_abort", "_closing", "_pending", "_send", "_waiting", "_writer", "scopes", "session", "user")
 
     def __init__(
         self, send: Callable[[Any], Awaitable[None]], *, user: int, session: str, abort: Callable[[], object]
@@ -34,36 +37,41 @@ class Connection:
         self._send = send
         self._abort = abort
         self._pending: deque[str] | None = None
-        self._bytes = 0
+        self._waiting = 0
         self._closing: Close | None = None
         self._writer: asyncio.Task[None] | None = None
 
     def push(self, text: str, *, counted: bool = True) -> None:
-        """Queue a frame. A client that takes too long to read is closed and may resume.
+        """Queue a frame. A client that leaves more than it may unread is closed and may resume.
 
         Args:
-            counted: False for answers the client asked for, which may be larger than what it may leave unread.
+            counted: False for what a client is brought up to date with, which may be larger.
         """
         if self._closing is not None:
             return
         if self._pending is None:
             self._pending = deque()
-        self._pending.append(text)
-        self._bytes += len(text) if counted else 0
-        if self._bytes > MOST_PENDING:
+        # One frame alone never closes a socket, however large: its reader has not been slow.
+        if counted and self._pending and self._waiting + len(text) > MOST_PENDING:
             self._pending.clear()
             self.close(Close.TOO_SLOW)
-        elif self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+            return
+        self._pending.append(text)
+        self._waiting += len(text)
+        self._start()
 
     def close(self, code: Close) -> None:
         """Close once everything queued is written; the first code counts."""
         if self._closing is not None:
             return
         self._closing = code
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+        self._start()
         asyncio.get_running_loop().call_later(CLOSE_WITHIN, self._abort)
+
+    async def drained(self) -> None:
+        """Return once nothing waits to be written: who asks much has to read as much."""
+        while self._writer is not None:
+            await asyncio.wait({self._writer})
 
     def discard(self) -> None:
         """The socket is gone: drop what waits."""
@@ -71,17 +79,26 @@ class Connection:
         if self._writer is not None:
             self._writer.cancel()
 
+    def _start(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+
     async def _write(self) -> None:
         try:
             while self._pending:
-                await self._send({"type": "websocket.send", "text": self._pending.popleft()})
-                if not self._pending:
-                    self._bytes = 0
+                text = self._pending.popleft()
+                await self._send({"type": "websocket.send", "text": text})
+                self._waiting -= len(text)
             self._pending = None
+            self._waiting = 0
             if self._closing is not None:
                 await self._send({"type": "websocket.close", "code": int(self._closing)})
         except (OSError, RuntimeError):
             # Servers say by either that the client has gone; the receiving side sees it too and leaves the hub.
             self._closing = self._closing or Close.RESUME
+        except Exception:
+            logger.exception("live: a frame could not be written")
+            self._closing = self._closing or Close.RESUME
+            self._abort()
         finally:
             self._writer = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,8 +16,33 @@ R = TypeVar("R")
 
 _SERIALIZATION_FAILURE = ("40001", "40P01")
 
-# Django's own helper keeps all work outside its request handler on one thread: a slow snapshot would delay sign-ins.
-_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="live-db")
+
+class Threads:
+    """Threads for database work beside an event loop.
+
+    Django's own helper keeps everything outside its request handler on one thread for the whole process.
+    """
+
+    def __init__(self, name: str, *, count: int) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
+
+    async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run it; its connection goes back to the pool afterwards."""
+
+        def whole() -> R:
+            try:
+                return work(*args, **kwargs)
+            finally:
+                connections.close_all()
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, whole)
+
+
+readers = Threads("live-read", count=4)
+"""For what clients ask; it may take long and be much."""
+
+urgent = Threads("live-urgent", count=2)
+"""For what everybody waits for: following the log, handshakes, heartbeats."""
 
 
 @contextmanager
@@ -39,15 +63,3 @@ def repeatable_read(*, read_only: bool = False) -> Iterator[CursorWrapper]:
 def is_serialization_failure(error: Exception) -> bool:
     """Whether another relay was first, so that the batch has to start again."""
     return getattr(error.__cause__, "sqlstate", None) in _SERIALIZATION_FAILURE
-
-
-async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run database work beside the event loop; its connection goes back to the pool afterwards."""
-
-    def work() -> R:
-        try:
-            return function(*args, **kwargs)
-        finally:
-            connections.close_all()
-
-    return await asyncio.get_running_loop().run_in_executor(_threads, functools.partial(work))

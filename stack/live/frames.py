@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -140,8 +141,8 @@ def _integer(frame: Mapping[str, Any], name: str) -> int:
 
 def _text(frame: Mapping[str, Any], name: str) -> str:
     value = frame.get(name)
-    # Postgres holds no NUL; a scope or type with one cannot exist.
-    if not isinstance(value, str) or not 0 < len(value) <= _MOST_TEXT or "\0" in value:
+    # Postgres holds no NUL and no lone surrogate; a scope or type with one cannot exist.
+    if not isinstance(value, str) or not 0 < len(value) <= _MOST_TEXT or re.search("[\0\ud800-\udfff]", value):
         raise ProtocolError(Close.MALFORMED, f"{name} is no text of 1 to {_MOST_TEXT} characters")
     return value
 

@@ -21,8 +21,9 @@ from channels.layers import get_channel_layer
 from django.db.utils import DatabaseError, InterfaceError
 
 from stack.live import frames, log
+from stack.live.background import go_on
 from stack.live.connection import Connection
-from stack.live.db import in_thread, repeatable_read
+from stack.live.db import readers, repeatable_read, urgent
 from stack.live.frames import Close
 from stack.live.identity import Authenticator, Identity
 from stack.live.log import LogEntry, Position
@@ -71,7 +72,7 @@ class Hub:
         """Fill the ring and follow the log; without Postgres, go on trying in the background."""
         with contextlib.suppress(DatabaseError, InterfaceError):
             await self._catch_up()
-        self._tasks = [asyncio.create_task(loop()) for loop in (self._listen, self._poll, self._beat)]
+        self._tasks = [go_on(work) for work in (self._listen, self._poll, self._beat)]
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -83,9 +84,9 @@ class Hub:
     async def _listen(self) -> None:
         layer = get_channel_layer()
         assert layer is not None
+        channel = await layer.new_channel()
         while True:
             try:
-                channel = await layer.new_channel()
                 await layer.group_add(GROUP, channel)
                 while True:
                     self._receive(await layer.receive(channel))
@@ -122,7 +123,7 @@ class Hub:
         """Read what is missing up to the head; where that cannot be had, every client resumes."""
         while True:
             known = self.position
-            head, oldest, entries = await in_thread(_read_log, known, self._ring.maxlen or RING)
+            head, entries = await urgent.run(_read_log, known, self._ring.maxlen or RING)
             if head.epoch == "" or self.position is not known:
                 # No log yet; or batches came in meanwhile and the next poll will judge by what they brought.
                 return
@@ -133,7 +134,7 @@ class Hub:
             elif head.seq == known.seq:
                 return
             elif not entries or entries[0].seq != known.seq + 1:
-                self._begin(head, [], reason=f"events are gone, the oldest is {oldest}")
+                self._begin(head, [], reason="events behind what is known are gone")
             else:
                 self._advance(entries)
 
@@ -196,7 +197,7 @@ class Hub:
             if older is not None:
                 self._attach(socket, identity, cursor, older)
                 return
-        snapshot = await in_thread(read_snapshot, identity.user)
+        snapshot = await readers.run(read_snapshot, identity.user)
         at = Position(snapshot["epoch"], snapshot["seq"])
         await self._reach(at)
         self._attach(socket, identity, at, [], snapshot=log.encode(snapshot))
@@ -212,7 +213,7 @@ class Hub:
         entries: list[LogEntry] = []
         read_to = cursor.seq
         while read_to < (floor := self._floor):
-            more = await in_thread(_read_missed, identity.scopes, read_to, floor)
+            more = await readers.run(_read_missed, identity.scopes, read_to, floor)
             if more is None or len(entries) + len(more) > MOST_REPLAYED:
                 return None
             entries += more
@@ -265,18 +266,14 @@ class Hub:
         self.roster.add(socket, held)
 
 
-def _read_log(known: Position | None, ring: int) -> tuple[Position, int | None, list[LogEntry]]:
-    """The head, the oldest seq kept, and the events behind what is known (the newest ones if nothing is)."""
+def _read_log(known: Position | None, ring: int) -> tuple[Position, list[LogEntry]]:
+    """The head, and the events behind what is known (the newest ones if nothing is)."""
     with repeatable_read(read_only=True) as cursor:
         head = log.read_head(cursor)
         if known is not None and (head == known or head.epoch != known.epoch):
-            return head, None, []
+            return head, []
         after, limit = (known.seq, _READ_AT_ONCE) if known is not None else (max(0, head.seq - ring), ring)
-        return (
-            head,
-            log.oldest_seq(cursor),
-            log.read_events(cursor, after=after, until=head.seq, limit=limit),
-        )
+        return head, log.read_events(cursor, after=after, until=head.seq, limit=limit)
 
 
 def _read_missed(scopes: frozenset[str], after: int, until: int) -> list[LogEntry] | None:

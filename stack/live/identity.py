@@ -16,7 +16,7 @@ from django.http import parse_cookie
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from stack.live.db import in_thread, repeatable_read
+from stack.live.db import repeatable_read, urgent
 from stack.live.log import Position, read_head
 from stack.live.scopes import EVERYONE, user_scope
 
@@ -105,7 +105,7 @@ class Authenticator:
             keys = list(self._waiting)[:MOST_AT_ONCE]
             waiting = {key: self._waiting.pop(key) for key in keys}
             try:
-                found = await in_thread(identify, keys)
+                found = await urgent.run(identify, keys)
             except Exception as error:
                 for futures in waiting.values():
                     for future in futures:

@@ -93,7 +93,7 @@ def append(cursor: CursorWrapper, head: Position, drafts: Sequence[Draft]) -> li
     entries = []
     for seq, draft in enumerate(drafts, start=head.seq + 1):
         ops = encode([*draft.control, *([STALE] if draft.stale else [*draft.removes, *draft.upserts])])
-        if not draft.stale and len(ops) > MOST_BYTES:
+        if not draft.stale and len(ops.encode()) > MOST_BYTES:
             ops = encode([*draft.control, STALE])
         entries.append(LogEntry(seq, draft.scope, previous.get(draft.scope, 0), ops, bool(draft.control)))
     cursor.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from django.db.backends.utils import CursorWrapper
 from stack.live.registry import VIEWER, Condition, Membership, registry
 from stack.live.scopes import EVERYONE, user_scope
 from stack.live.triggers import columns_read
+
+logger = logging.getLogger(__name__)
 
 Pair: TypeAlias = tuple[str, int]
 """A scope and one of its viewers."""
@@ -99,7 +102,12 @@ def _conditions(membership: Membership, changes: Sequence[RowChange], tables: fr
         narrow = membership.narrow.get(change.table)
         if narrow is None or change.row is None:
             return None
-        for condition in narrow(change.row):
+        try:
+            conditions = narrow(change.row)
+        except Exception:
+            logger.exception("live: narrow of %s failed, the whole is evaluated", membership.key)
+            return None
+        for condition in conditions:
             if None not in condition.values():
                 found[tuple(sorted(condition.items()))] = condition
     return list(found.values()) if len(found) <= MOST_CONDITIONS else None

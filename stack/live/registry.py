@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from django.db.models import Field, Model, QuerySet
+from django.db.models import Field, IntegerField, Model, QuerySet, UUIDField
 from django.db.models.expressions import Col
+from django.db.models.lookups import Lookup
+from django.db.models.sql.where import WhereNode
 from rest_framework.relations import PrimaryKeyRelatedField
 from rest_framework.serializers import ModelSerializer
 
@@ -30,6 +32,11 @@ class LiveConfigurationError(Exception):
 def json_id(value: Any) -> int | str:
     """An entity's id as JSON has it: numbers stay, other keys are text."""
     return value if isinstance(value, int) else str(value)
+
+
+def _target(field: Any) -> Any:
+    """The field whose values a column holds: of a foreign key, the one it refers to."""
+    return _target(field.target_field) if field.is_relation else field
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,26 @@ class Entity:
                 )
             found[name] = columns[source]
         return found
+
+    def problems(self) -> Iterator[str]:
+        """What clients or triggers could not work with."""
+        try:
+            fields = self.data_fields
+        except LiveConfigurationError as error:
+            yield str(error)
+            return
+        meta = self.model._meta
+        if meta.parents:
+            yield f"{meta.label} inherits from a table: its own does not hold all of its columns"
+        for name in self.scope.columns:
+            if not isinstance(_target(meta.get_field(name)), (IntegerField, UUIDField)):
+                yield f"{meta.label}.{name} cannot be part of a scope's name: use whole numbers or UUIDs"
+        if self.window is not None:
+            if self.order not in fields:
+                yield f"{self.serializer.__name__} lacks {self.order!r}, by which clients order {self.name!r}"
+            for name in (self.order, str(meta.pk.name)):
+                if not isinstance(_target(meta.get_field(name)), IntegerField):
+                    yield f"{meta.label}.{name} orders a long type: it must be a whole number"
 
     @cached_property
     def synced_columns(self) -> tuple[str, ...]:
@@ -231,7 +258,7 @@ def _own_narrowing(queryset: QuerySet[Any, Any], template: ScopeTemplate) -> Map
     """Narrowing of a query whose every output is a plain column of its one table: the row's own pair."""
     query = queryset.query
     tables = [alias for alias in query.alias_map if query.alias_refcount[alias]]
-    if len(tables) != 1 or query.distinct or query.is_sliced or query.group_by:
+    if len(tables) != 1 or query.distinct or query.is_sliced or query.group_by or not _plain(query.where):
         return {}
     meta = queryset.model._meta
     source: dict[str, str] = {}
@@ -244,3 +271,13 @@ def _own_narrowing(queryset: QuerySet[Any, Any], template: ScopeTemplate) -> Map
         else:
             return {}
     return {meta.db_table: lambda row: [{output: row[column] for output, column in source.items()}]}
+
+
+def _plain(condition: Any) -> bool:
+    """Whether a WHERE looks at its own row alone: columns against values, no subquery, no raw SQL."""
+    if isinstance(condition, WhereNode):
+        return all(_plain(child) for child in condition.children)
+    if not isinstance(condition, Lookup) or not isinstance(condition.lhs, Col):
+        return False
+    values = condition.rhs if isinstance(condition.rhs, (list, tuple, set)) else [condition.rhs]
+    return not any(hasattr(value, "as_sql") or hasattr(value, "resolve_expression") for value in values)

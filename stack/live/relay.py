@@ -21,11 +21,12 @@ import redis.asyncio
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection
-from django.db.utils import DatabaseError, InterfaceError
+from django.db.utils import DatabaseError, InterfaceError, OperationalError
 
 from stack.live import batch as batches
 from stack.live import hints, log, memberships
-from stack.live.db import in_thread, is_serialization_failure
+from stack.live.background import go_on
+from stack.live.db import is_serialization_failure, urgent
 from stack.live.registry import registry
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class Relay:
         self._last_change = 0.0
 
     async def run(self) -> None:
-        others = [asyncio.create_task(task()) for task in (self._listen, self._beat)]
+        others = [go_on(work) for work in (self._listen, self._beat)]
         try:
             while True:
                 began = time.monotonic()
@@ -106,6 +107,10 @@ class Relay:
                 except (DatabaseError, InterfaceError) as error:
                     if not is_serialization_failure(error):
                         await self._lost_database(error, after=time.monotonic() - began)
+                except Exception:
+                    # Ending would change nothing: the next relay would meet the same rows.
+                    logger.exception("relay: a batch failed and is tried again")
+                    await asyncio.sleep(_RETRY)
         finally:
             for task in others:
                 task.cancel()
@@ -140,8 +145,11 @@ class Relay:
             self._on_state(state)
 
     async def _lost_database(self, error: Exception, *, after: float) -> None:
-        logger.warning("relay: database lost, trying again: %s", str(error).strip().partition("\n")[0])
-        self._state = State.STANDBY
+        if isinstance(error, (OperationalError, InterfaceError)):
+            logger.warning("relay: database lost, trying again: %s", str(error).strip().partition("\n")[0])
+        else:
+            logger.error("relay: the database refused a batch, trying again", exc_info=error)
+        self._enter(State.STANDBY)
         self._session = None
         if after > self._patience:
             # The batch itself may have taken too long on a busy machine; the same limit would end it for ever.
@@ -160,7 +168,7 @@ class Relay:
 
     async def _listen(self) -> None:
         """Hints; without Redis the poll alone finds the changes."""
-        client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+        client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_keepalive=True, health_check_interval=10)
         while True:
             try:
                 async with client.pubsub() as subscription:
@@ -199,7 +207,7 @@ class Relay:
             if self._session is None:
                 continue
             try:
-                await in_thread(_heartbeat, self._session)
+                await urgent.run(_heartbeat, self._session)
             except (DatabaseError, InterfaceError) as error:
                 logger.info("relay: no heartbeat: %s", str(error).partition("\n")[0])
 
@@ -212,7 +220,9 @@ class Relay:
                 """
                 SELECT pg_terminate_backend(a.pid) FROM live_leader l
                 JOIN pg_stat_activity a ON a.pid = l.pid AND a.backend_start = l.started
-                WHERE l.at < clock_timestamp() - make_interval(secs => %s) AND a.state <> 'active'
+                WHERE l.at < clock_timestamp() - make_interval(secs => %s)
+                  -- A frozen process is active for Postgres while it does not take its answer.
+                  AND (a.state <> 'active' OR a.wait_event = 'ClientWrite')
                 """,
                 [_FROZEN_AFTER],
             )

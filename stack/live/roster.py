@@ -36,13 +36,22 @@ class Roster:
 
     def deliver(self, entry: LogEntry) -> None:
         """Give an event to the sockets that hold its scope, and follow what it says about access."""
-        sockets = self._by_scope.get(entry.scope)
-        if sockets:
+        ops = json.loads(entry.ops) if entry.control else []
+        user = self._by_user.get(int(entry.scope.partition(":")[2]), set()) if entry.control else set()
+        for op in ops:
+            for socket in user:
+                if op["op"] == "close" and op["session"] in (None, socket.session):
+                    socket.close(Close.SIGNED_OUT)
+        if sockets := self._by_scope.get(entry.scope):
             text = frames.event(entry)
             for socket in sockets:
                 socket.push(text)
-        if entry.control:
-            self._control(entry)
+        for op in ops:
+            for socket in user:
+                if op["op"] == "enter":
+                    self._hold(socket, op["scope"])
+                elif op["op"] == "leave":
+                    self._drop(socket, op["scope"])
 
     def push_to_all(self, text: str) -> None:
         for sockets in self._by_user.values():
@@ -53,20 +62,6 @@ class Roster:
         for sockets in self._by_user.values():
             for socket in sockets:
                 socket.close(code)
-
-    def _control(self, entry: LogEntry) -> None:
-        sockets = self._by_user.get(int(entry.scope.partition(":")[2]), ())
-        if not sockets:
-            return
-        for op in json.loads(entry.ops):
-            for socket in sockets:
-                match op["op"]:
-                    case "enter":
-                        self._hold(socket, op["scope"])
-                    case "leave":
-                        self._drop(socket, op["scope"])
-                    case "close" if op["session"] in (None, socket.session):
-                        socket.close(Close.SIGNED_OUT)
 
     def _hold(self, socket: Connection, scope: str) -> None:
         socket.scopes.add(scope)

@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 from django.db.utils import DatabaseError, InterfaceError
 
 from stack.live import frames, log
-from stack.live.connection import Connection
-from stack.live.db import in_thread
+from stack.live.connection import CLOSE_WITHIN, Connection
+from stack.live.db import readers
 from stack.live.frames import Close, Hello, Load, Page, ProtocolError
 from stack.live.hub import Hub, NotReady
 from stack.live.identity import Identity, session_key
@@ -49,12 +49,17 @@ async def live_socket(scope: Scope, receive: Receive, send: Send) -> None:
         await _close(send, Close.RESUME)
     except Disconnected:
         pass
+    except Exception:
+        # Only a bug comes here; the client is served from the start, and the traceback tells the rest.
+        logger.exception("live: a socket failed")
+        await _close(send, Close.RESUME)
 
 
 async def _close(send: Send, code: Close) -> None:
-    # The client may have gone in the same moment; servers say so by either.
-    with contextlib.suppress(OSError, RuntimeError):
-        await send({"type": "websocket.close", "code": int(code)})
+    # The client may have gone in the same moment, or not read at all; servers say so by these.
+    with contextlib.suppress(OSError, RuntimeError, TimeoutError):
+        async with asyncio.timeout(CLOSE_WITHIN):
+            await send({"type": "websocket.close", "code": int(code)})
 
 
 async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,16 +74,32 @@ async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
         raise ProtocolError(Close.NO_HELLO, "no hello in time") from error
     if not isinstance(hello, Hello):
         raise ProtocolError(Close.MALFORMED, "the first frame is no hello")
-    task = asyncio.current_task()
+    task, aborted = asyncio.current_task(), False
     assert task is not None
-    socket = Connection(send, user=identity.user, session=identity.session, abort=task.cancel)
+
+    def abort() -> None:
+        nonlocal aborted
+        aborted = True
+        task.cancel()
+
+    socket = Connection(send, user=identity.user, session=identity.session, abort=abort)
     try:
         await hub.join(socket, identity, hello.cursor)
-        while True:
-            socket.push(await _answer(identity, frames.parse(await _text(receive))), counted=False)
+        await _converse(socket, identity, receive)
+    except asyncio.CancelledError:
+        if not aborted:
+            raise
+        task.uncancel()
     finally:
         hub.roster.remove(socket)
         socket.discard()
+
+
+async def _converse(socket: Connection, identity: Identity, receive: Receive) -> None:
+    while True:
+        request = frames.parse(await _text(receive))
+        await socket.drained()
+        socket.push(await _answer(identity, request), counted=False)
 
 
 async def _text(receive: Receive) -> str | None:
@@ -91,10 +112,10 @@ async def _text(receive: Receive) -> str | None:
 async def _answer(identity: Identity, request: frames.Request) -> str:
     match request:
         case Load(id=id_, scope=name):
-            answer = await in_thread(read_scope, identity.user, name)
+            answer = await readers.run(read_scope, identity.user, name)
             return log.encode({"type": "scope", "id": id_, **answer})
         case Page(id=id_, scope=name, entity=entity, before=before):
-            answer = await in_thread(read_page, identity.user, name, entity, before)
+            answer = await readers.run(read_page, identity.user, name, entity, before)
             return log.encode({"type": "page", "id": id_, **answer})
         case Hello():
             raise ProtocolError(Close.MALFORMED, "a second hello")

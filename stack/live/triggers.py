@@ -287,5 +287,9 @@ def install() -> list[str]:
 
 
 def install_after_migrate(**_kwargs: Any) -> None:
-    """Receiver of ``post_migrate``."""
-    install()
+    """Receiver of ``post_migrate``; while only some apps are migrated it waits for the rest."""
+    present = set(connection.introspection.table_names())
+    needed = {entity.table for entity in registry.entities.values()} | {Outbox._meta.db_table}
+    needed |= {model._meta.db_table for m in registry.memberships.values() for model in [m.queryset.model]}
+    if needed <= present:
+        install()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.core.management import call_command
+from django.test import Client
 from pytest_django import Settings
 from redis import ConnectionError as RedisConnectionError
 from rest_framework.test import APIClient
@@ -100,6 +101,46 @@ def test_guessing_many_names_from_one_address_is_slowed_down(monkeypatch: pytest
     monkeypatch.setattr(SignInThrottle, "rate", "1000/min", raising=False)
     client = APIClient(REMOTE_ADDR=f"2001:db8::{secrets.token_hex(2)}:{secrets.token_hex(2)}")
     assert [sign_in(client, username=unique()).status_code for _ in range(3)] == [401, 401, 429]
+
+
+ADMIN_LOGIN = "/admin/login/"
+
+
+def admin_sign_in(client: Client, **fields: str) -> Any:
+    return client.post(ADMIN_LOGIN, CREDENTIALS | fields)
+
+
+def test_guessing_at_the_admin_counts_as_guessing_at_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SignInThrottle, "rate", "2/min", raising=False)
+    name, other = unique(), user_create(username=unique(), password="secret", is_admin=True)
+    assert sign_in(APIClient(), username=name).status_code == 401
+    assert admin_sign_in(Client(), username=name).status_code == 200
+    # Other spellings that the form reads as the same name, and the right password does not help either.
+    wide = "".join(chr(ord(letter) + 0xFEE0) for letter in name)
+    for spelling in (name, f" {name} ", name.upper(), wide):
+        refused = admin_sign_in(Client(), username=spelling)
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["Retry-After"]) <= 60
+        assert f"Try again in {refused.headers['Retry-After']} second" in refused.content.decode()
+    assert sign_in(APIClient(), username=name).status_code == 429
+    # The form itself can be looked at as often as one likes.
+    assert [Client().get(ADMIN_LOGIN).status_code for _ in range(3)] == [200, 200, 200]
+    assert admin_sign_in(Client(), username=other.username).status_code == 302
+
+
+def test_the_admin_does_not_sign_in_whom_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SignInThrottle, "rate", "1/min", raising=False)
+    root = user_create(username=unique(), password="secret", is_admin=True).username
+    answers = [admin_sign_in(Client(), username=root, password=word).status_code for word in ("wrong", "secret")]
+    assert answers == [200, 429]
+    assert not Session.objects.filter(user__isnull=False).exists()
+
+
+def test_guessing_many_names_at_the_admin_is_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SignInAddressThrottle, "rate", "2/min", raising=False)
+    monkeypatch.setattr(SignInThrottle, "rate", "1000/min", raising=False)
+    client = Client(REMOTE_ADDR=f"2001:db8::{secrets.token_hex(2)}:{secrets.token_hex(2)}")
+    assert [admin_sign_in(client, username=unique()).status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_a_forwarded_address_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:

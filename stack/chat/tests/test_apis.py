@@ -106,10 +106,13 @@ def test_pages_of_messages(client: APIClient, chat: Chat, anna: User) -> None:
     assert numbers("?before=1") == []
 
 
-def test_a_read_mark(client: APIClient, chat: Chat, anna: User) -> None:
+def test_a_read_mark(
+    client: APIClient, chat: Chat, anna: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     client.post(f"/api/chats/{chat.pk}/messages", {"client_id": str(uuid.uuid4()), "text": "hello"})
     path = f"/api/chats/{chat.pk}/read"
-    mark = client.put(path, {"number": 1}).json()
+    with django_assert_num_queries(9):
+        mark = client.put(path, {"number": 1}).json()
     assert {name: mark[name] for name in ("user", "chat", "number")} == {
         "user": anna.pk,
         "chat": chat.pk,

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connections
+from django.db import IntegrityError, connection, connections, transaction
 
 from stack.accounts.models import User
 from stack.accounts.services import user_create
@@ -225,6 +226,86 @@ def test_read_marks_at_the_same_moment(committed_world: World, together: Any) ->
 
     together([mark(4), mark(2), mark(3), mark(1)])
     assert ReadMark.objects.get().number == 4
+
+
+@pytest.fixture
+def meanwhile() -> Iterator[Callable[[Callable[[], Any], Callable[[], Any]], Any]]:
+    """Do the first while the second is under way, which began before the first was committed."""
+    pool = ThreadPoolExecutor(1)
+
+    def second(function: Callable[[], Any]) -> Any:
+        try:
+            return function()
+        except errors.ChatError as error:
+            return type(error)
+        finally:
+            connections.close_all()
+
+    def run(first: Callable[[], Any], then: Callable[[], Any]) -> Any:
+        with transaction.atomic():
+            first()
+            future = pool.submit(second, then)
+            deadline = time.monotonic() + 10
+            while not (future.done() or somebody_waits_for_a_lock()):
+                assert time.monotonic() < deadline, "the second neither ended nor waits"
+        return future.result(10)
+
+    yield run
+    pool.shutdown()
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        )
+        (found,) = cursor.fetchone()
+    return bool(found)
+
+
+def test_who_is_being_removed_leaves_no_read_mark(committed_world: World, meanwhile: Any) -> None:
+    world = committed_world
+    world.send()
+    found = meanwhile(
+        lambda: services.member_remove(chat_id=world.chat.pk, by=world.owner.pk, user_id=world.member.pk),
+        lambda: services.mark_read(chat_id=world.chat.pk, user_id=world.member.pk, number=1),
+    )
+    assert found is errors.NotFound
+    assert not ReadMark.objects.exists()
+
+
+@pytest.mark.parametrize("what", ["read", "send", "add"])
+def test_a_chat_that_is_being_deleted_takes_nothing_more(committed_world: World, meanwhile: Any, what: str) -> None:
+    world = committed_world
+    world.send()
+    chat_id = world.chat.pk
+    then: dict[str, Callable[[], Any]] = {
+        "read": lambda: services.mark_read(chat_id=chat_id, user_id=world.member.pk, number=1),
+        "send": world.send,
+        "add": lambda: services.member_add(chat_id=chat_id, by=world.owner.pk, user_id=world.stranger.pk),
+    }
+    assert meanwhile(lambda: services.chat_delete(chat_id=chat_id, by=world.owner.pk), then[what]) is errors.NotFound
+    assert not Chat.objects.exists()
+
+
+def test_a_chat_is_deleted_with_what_is_being_written_into_it(committed_world: World, meanwhile: Any) -> None:
+    world = committed_world
+    world.send()
+    found = meanwhile(
+        lambda: services.mark_read(chat_id=world.chat.pk, user_id=world.member.pk, number=1),
+        lambda: services.chat_delete(chat_id=world.chat.pk, by=world.owner.pk),
+    )
+    assert found is None
+    assert not Chat.objects.exists()
+    assert not ReadMark.objects.exists()
+
+
+def test_strangers_mark_nothing_read(world: World) -> None:
+    for chat_id, user_id in ((world.chat.pk, world.stranger.pk), (10**9, world.member.pk)):
+        with pytest.raises(errors.NotFound):
+            services.mark_read(chat_id=chat_id, user_id=user_id, number=0)
+    assert not ReadMark.objects.exists()
 
 
 def test_deleting_takes_all_with_it(world: World) -> None:

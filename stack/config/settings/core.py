@@ -13,7 +13,7 @@ APP_ORIGINS = list(ENVIRONMENT.app_origins)
 
 # `stack.live` is last: when it gets ready, the feature apps have registered what is live.
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "stack.config.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

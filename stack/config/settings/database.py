@@ -14,6 +14,11 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": TIMEOUT,
+            # A server that is gone without a word is noticed in seconds, not in the kernel's quarter of an hour.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
             **ENVIRONMENT.database.get("OPTIONS", {}),
             "pool": {
                 "min_size": 1,

@@ -4,9 +4,12 @@ from stack.config.settings.core import REDIS_URL
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "stack"
 # Redis gives a task again that was not acknowledged for so long: longer than any job runs.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 15 * 60,
+    # Also of the keys that every Celery project would share: what is not acknowledged yet.
+    "global_keyprefix": "stack:",
     # A frozen broker fails a request soon; workers wait for tasks in shorter turns than this.
     "socket_connect_timeout": 2,
     "socket_timeout": 3,

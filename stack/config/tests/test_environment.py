@@ -64,6 +64,18 @@ def test_a_value_may_lie_in_a_file(tmp_path: Path) -> None:
     assert read_environment(variables).secret_key == "from-a-file"
 
 
+@pytest.mark.parametrize("name", ["DATABASE_URL", "SECRET_KEY", "LOG_LEVEL"])
+def test_a_value_and_a_file_of_it_are_one_too_many(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "value"
+    file.write_text("postgres://user:hidden@192.0.2.1/production")
+    sentence = refusal(DEVELOPMENT | {"LOG_LEVEL": "INFO", f"{name}_FILE": str(file)})
+    assert f"{name} and {name}_FILE are both set: keep one" in sentence
+
+
+def test_log_levels_are_read_in_any_case() -> None:
+    assert read_environment(DEVELOPMENT | {"LOG_LEVEL": "debug"}).log_level == "DEBUG"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -76,6 +88,7 @@ def test_a_value_may_lie_in_a_file(tmp_path: Path) -> None:
         ("DATABASE_POOL_SIZE", "many"),
         ("TRUSTED_PROXIES", "-1"),
         ("SIGN_IN_RATE", "often"),
+        ("LOG_LEVEL", "LOUD"),
     ],
 )
 def test_wrong_values(name: str, value: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from django.db import connection, connections
 from django.db.utils import OperationalError
 
 from stack.accounts.models import Profile, Session, User
-from stack.chat.models import Chat, ChatMember
+from stack.chat.models import Chat, ChatMember, ReadMark
+from stack.chat.serializers import ChatSerializer
 from stack.live import log, memberships, triggers
 from stack.live.batch import run_batch
 from stack.live.checks import check_triggers
@@ -22,6 +24,7 @@ from stack.live.db import is_serialization_failure, repeatable_read
 from stack.live.frames import Close
 from stack.live.identity import session_digest
 from stack.live.models import Event, MembershipRow, Outbox
+from stack.live.registry import registry
 from stack.live.relay import schema_hash
 from stack.live.snapshot import read_page, read_snapshot
 from stack.live.testing import Engine, Store
@@ -252,6 +255,52 @@ class TestSignIn:
         User.objects.filter(pk=anna.pk).update(**change)
         engine.drain()
         assert [client.closed for client in (phone, desk, other)] == [Close.SIGNED_OUT, Close.SIGNED_OUT, None]
+
+
+class TestTrouble:
+    def test_a_row_that_cannot_be_written_stops_nobody(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        good, bad = Chat.objects.create(title="good"), Chat.objects.create(title="bad")
+        engine.drain()
+        whole = ChatSerializer.to_representation
+
+        def fails(self: ChatSerializer, instance: Chat) -> dict[str, object]:
+            if instance.pk == bad.pk:
+                raise ZeroDivisionError
+            return whole(self, instance)
+
+        monkeypatch.setattr(ChatSerializer, "to_representation", fails)
+        Chat.objects.update(title="changed")
+        ops = {entry.scope: json.loads(entry.ops)[0]["op"] for entry in engine.drain()}
+        assert ops == {f"chat:{good.pk}": "upsert", f"chat:{bad.pk}": "stale"}
+        assert "cannot be written" in caplog.text
+
+    def test_a_narrow_that_fails_is_evaluated_whole(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        anna, ben = person("anna"), person("ben")
+        chat = Chat.objects.create()
+        engine.drain()
+        client = engine.connect(anna.pk)
+        broken = {
+            key: dataclasses.replace(m, narrow=dict.fromkeys(m.narrow, lambda row: row["no such column"]))
+            for key, m in registry.memberships.items()
+        }
+        monkeypatch.setattr(registry, "memberships", broken)
+        with engine.verify():
+            ChatMember.objects.bulk_create([ChatMember(chat=chat, user=user) for user in (anna, ben)])
+        assert f"profile:{ben.pk}" in client.store.scopes
+        assert "the whole is evaluated" in caplog.text
+
+    def test_sockets_that_end_are_told_nothing_of_the_same_batch(self, engine: Engine) -> None:
+        anna = person("anna")
+        engine.drain()
+        client = engine.connect(anna.pk)
+        ReadMark.objects.create(user=anna, chat=Chat.objects.create(), number=1)
+        User.objects.filter(pk=anna.pk).update(is_active=False)
+        engine.drain()
+        assert (client.closed, client.frames) == (Close.SIGNED_OUT, [])
 
 
 class TestAccess:

@@ -109,6 +109,11 @@ def first_message(world: World) -> Message:
     return Message.objects.filter(chat=world.short).earliest("number")
 
 
+def chats_of(*people: User) -> None:
+    chats = Chat.objects.bulk_create([Chat(title="one"), Chat(title="two")])
+    ChatMember.objects.bulk_create([ChatMember(chat=chat, user=user) for chat in chats for user in people])
+
+
 Write = Callable[[World], object]
 
 WRITES: dict[str, Write] = {
@@ -130,6 +135,7 @@ WRITES: dict[str, Write] = {
     "account update": lambda _w: User.objects.update(is_staff=True),
     "account sql": lambda w: sql("UPDATE accounts_user SET username = 'benny' WHERE id = %s", w.ben.pk),
     "account delete cascades": lambda w: w.ben.delete(),
+    "account delete cascades to its jobs": lambda w: w.anna.delete(),
     "chat save": lambda w: save(w.short, title="renamed"),
     "chat update": lambda _w: Chat.objects.update(title="all"),
     "chat bulk_update": lambda _w: bulk_update(Chat.objects.all(), title="bulk"),
@@ -137,9 +143,7 @@ WRITES: dict[str, Write] = {
     "chat queryset delete": lambda w: Chat.objects.filter(pk=w.long.pk).delete(),
     "chat sql": lambda w: sql("UPDATE chat_chat SET last_number = 99 WHERE id = %s", w.short.pk),
     "chat truncate cascades": lambda _w: truncate("chat_chat"),
-    "chat made with members": lambda w: ChatMember.objects.bulk_create(
-        [ChatMember(chat=Chat.objects.create(title="new"), user=u) for u in (w.anna, w.david)][:1]
-    ),
+    "chat bulk_create": lambda w: chats_of(w.anna, w.david),
     "member save": lambda w: save(ChatMember.objects.get(chat=w.short, user=w.ben), role="owner"),
     "member create": lambda w: ChatMember.objects.create(chat=w.short, user=w.david),
     "member bulk_create": lambda w: ChatMember.objects.bulk_create(
@@ -177,6 +181,8 @@ WRITES: dict[str, Write] = {
         unique=["chat", "number"],
     ),
     "message sql": lambda w: sql("UPDATE chat_message SET text = text || '!' WHERE chat_id = %s", w.short.pk),
+    "message sql delete": lambda w: sql("DELETE FROM chat_message WHERE chat_id = %s AND number > 1", w.short.pk),
+    "member sql delete": lambda w: sql("DELETE FROM chat_chatmember WHERE user_id = %s", w.ben.pk),
     "message copy": copy_messages,
     "message truncate": lambda _w: truncate("chat_message"),
     "message too many": lambda w: Message.objects.bulk_create([message(w.short, w.ben, n) for n in range(4, 604)]),

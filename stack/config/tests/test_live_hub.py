@@ -15,9 +15,10 @@ from stack.accounts.models import Profile, User
 from stack.accounts.sessions import SessionStore
 from stack.chat.models import Chat, ChatMember
 from stack.live import log, memberships
+from stack.live.background import go_on
 from stack.live.batch import run_batch
 from stack.live.connection import MOST_PENDING, Connection
-from stack.live.db import in_thread
+from stack.live.db import readers
 from stack.live.frames import Close
 from stack.live.hub import Hub
 from stack.live.identity import Identity, identify
@@ -117,8 +118,8 @@ async def join(hub: Hub, identity: Identity, cursor: Position | None) -> tuple[W
 
 def play(story: Callable[[User, Chat], Awaitable[None]]) -> None:
     async def whole() -> None:
-        anna, chat = await in_thread(make_people)
-        await in_thread(relay, lead=True)
+        anna, chat = await readers.run(make_people)
+        await readers.run(relay, lead=True)
         await story(anna, chat)
 
     asyncio.run(whole())
@@ -132,10 +133,10 @@ def head() -> Position:
 def test_without_a_cursor_there_is_a_snapshot_then_events() -> None:
     async def story(anna: User, chat: Chat) -> None:
         async with running() as hub:
-            wire, _ = await join(hub, await in_thread(who, anna), None)
+            wire, _ = await join(hub, await readers.run(who, anna), None)
             assert [f["type"] for f in wire.frames] == ["welcome", "snapshot", "heartbeat"]
             assert f"chat:{chat.pk}" in wire.frames[1]["scopes"]
-            await in_thread(rename, chat, 1)
+            await readers.run(rename, chat, 1)
             await wire.until(lambda: bool(wire.seqs()))
             assert wire.frames[-1]["ops"][0]["data"]["title"] == "0 of 1"
 
@@ -145,10 +146,10 @@ def test_without_a_cursor_there_is_a_snapshot_then_events() -> None:
 @pytest.mark.parametrize("ring", [5000, 3])
 def test_a_cursor_gets_what_it_missed_from_the_ring_or_the_log(ring: int) -> None:
     async def story(anna: User, chat: Chat) -> None:
-        cursor = await in_thread(head)
-        await in_thread(rename, chat, 10)
+        cursor = await readers.run(head)
+        await readers.run(rename, chat, 10)
         async with running(ring=ring) as hub:
-            wire, _ = await join(hub, await in_thread(who, anna), cursor)
+            wire, _ = await join(hub, await readers.run(who, anna), cursor)
             assert wire.frames[0]["resumed"]
             assert wire.seqs() == list(range(cursor.seq + 1, cursor.seq + 11))
 
@@ -159,7 +160,7 @@ def test_a_cursor_gets_what_it_missed_from_the_ring_or_the_log(ring: int) -> Non
 def test_a_cursor_of_another_epoch_gets_a_snapshot(forged: Position) -> None:
     async def story(anna: User, chat: Chat) -> None:
         async with running() as hub:
-            wire, _ = await join(hub, await in_thread(who, anna), forged)
+            wire, _ = await join(hub, await readers.run(who, anna), forged)
             assert [f["type"] for f in wire.frames] == ["welcome", "snapshot", "heartbeat"]
 
     play(story)
@@ -168,9 +169,9 @@ def test_a_cursor_of_another_epoch_gets_a_snapshot(forged: Position) -> None:
 @pytest.mark.parametrize("beyond", [1, 2**40])
 def test_a_cursor_beyond_the_head_gets_a_snapshot(beyond: int) -> None:
     async def story(anna: User, chat: Chat) -> None:
-        known = await in_thread(head)
+        known = await readers.run(head)
         async with running() as hub:
-            wire, _ = await join(hub, await in_thread(who, anna), Position(known.epoch, known.seq + beyond))
+            wire, _ = await join(hub, await readers.run(who, anna), Position(known.epoch, known.seq + beyond))
             assert not wire.frames[0]["resumed"]
 
     play(story)
@@ -178,16 +179,16 @@ def test_a_cursor_beyond_the_head_gets_a_snapshot(beyond: int) -> None:
 
 def test_a_cursor_whose_events_are_gone_gets_a_snapshot() -> None:
     async def story(anna: User, chat: Chat) -> None:
-        cursor = await in_thread(head)
-        await in_thread(rename, chat, 10)
+        cursor = await readers.run(head)
+        await readers.run(rename, chat, 10)
 
         def retention() -> None:
             with connection.cursor() as c:
                 c.execute("DELETE FROM live_event WHERE seq <= %s", [cursor.seq + 5])
 
-        await in_thread(retention)
+        await readers.run(retention)
         async with running(ring=3) as hub:
-            wire, _ = await join(hub, await in_thread(who, anna), cursor)
+            wire, _ = await join(hub, await readers.run(who, anna), cursor)
             assert not wire.frames[0]["resumed"]
 
     play(story)
@@ -195,7 +196,7 @@ def test_a_cursor_whose_events_are_gone_gets_a_snapshot() -> None:
 
 def test_events_from_before_the_last_enter_are_not_sent_again() -> None:
     async def story(anna: User, chat: Chat) -> None:
-        cursor = await in_thread(head)
+        cursor = await readers.run(head)
 
         def leave_write_return() -> None:
             ChatMember.objects.filter(user=anna).delete()
@@ -207,9 +208,9 @@ def test_events_from_before_the_last_enter_are_not_sent_again() -> None:
             Chat.objects.filter(pk=chat.pk).update(title="back")
             relay()
 
-        await in_thread(leave_write_return)
+        await readers.run(leave_write_return)
         async with running() as hub:
-            wire, _ = await join(hub, await in_thread(who, anna), cursor)
+            wire, _ = await join(hub, await readers.run(who, anna), cursor)
             titles = [
                 op["data"]["title"]
                 for frame in wire.frames
@@ -227,8 +228,8 @@ def test_a_lost_batch_is_found_by_the_poll() -> None:
 
     async def story(anna: User, chat: Chat) -> None:
         async with running() as hub:
-            wire, _ = await join(hub, await in_thread(who, anna), None)
-            await in_thread(rename, chat, 3)
+            wire, _ = await join(hub, await readers.run(who, anna), None)
+            await readers.run(rename, chat, 3)
             await wire.until(lambda: len(wire.seqs()) == 3)
 
     play(story)
@@ -237,13 +238,13 @@ def test_a_lost_batch_is_found_by_the_poll() -> None:
 def test_another_epoch_closes_every_socket_to_resume() -> None:
     async def story(anna: User, chat: Chat) -> None:
         async with running() as hub:
-            wire, _ = await join(hub, await in_thread(who, anna), None)
+            wire, _ = await join(hub, await readers.run(who, anna), None)
 
             def restore() -> None:
                 with connection.cursor() as c:
                     log.begin_new_life(c)
 
-            await in_thread(restore)
+            await readers.run(restore)
             await wire.until(lambda: wire.code is not None)
             assert wire.code == Close.RESUME
 
@@ -253,15 +254,15 @@ def test_another_epoch_closes_every_socket_to_resume() -> None:
 def test_a_client_that_does_not_read_is_closed_and_harms_nobody() -> None:
     async def story(anna: User, chat: Chat) -> None:
         async with running() as hub:
-            slow, _ = await join(hub, await in_thread(who, anna), None)
-            quick, _ = await join(hub, await in_thread(who, anna), None)
+            slow, _ = await join(hub, await readers.run(who, anna), None)
+            quick, _ = await join(hub, await readers.run(who, anna), None)
             slow.blocked = asyncio.Event()
             before = len(slow.frames)
             text = json.dumps({"type": "event", "seq": 0, "filler": "x" * 64 * 1024})
             for _ in range(2 * MOST_PENDING // len(text)):
                 hub.roster.push_to_all(text)
                 await asyncio.sleep(0)
-            await in_thread(rename, chat, 1)
+            await readers.run(rename, chat, 1)
             await quick.until(lambda: len(quick.frames) > 1 and "prev" in quick.frames[-1])
             slow.blocked.set()
             await slow.until(lambda: slow.code is not None)
@@ -274,7 +275,7 @@ def test_a_client_that_does_not_read_is_closed_and_harms_nobody() -> None:
 def test_a_socket_that_left_leaves_nothing_behind() -> None:
     async def story(anna: User, chat: Chat) -> None:
         async with running() as hub:
-            _, socket = await join(hub, await in_thread(who, anna), None)
+            _, socket = await join(hub, await readers.run(who, anna), None)
             assert len(hub.roster) == 1
             hub.roster.remove(socket)
             socket.discard()
@@ -314,3 +315,68 @@ class TestIdentity:
         elif spoil == "expired":
             store.model.objects.update(expire_date="2000-01-01T00:00Z")
         assert identify([store.session_key]) == {}
+
+
+class TestConnection:
+    def test_one_frame_closes_nobody_however_large(self) -> None:
+        async def story() -> None:
+            wire = Wire()
+            socket = Connection(wire.send, user=1, session="", abort=wire.abort)
+            for _ in range(3):
+                socket.push(json.dumps({"type": "event", "seq": 1, "filler": "x" * 2 * MOST_PENDING}))
+                await socket.drained()
+            assert (len(wire.frames), wire.code) == (3, None)
+
+        asyncio.run(story())
+
+    def test_who_asks_and_does_not_read_waits_for_the_next_answer(self) -> None:
+        async def story() -> None:
+            wire = Wire()
+            wire.blocked = asyncio.Event()
+            socket = Connection(wire.send, user=1, session="", abort=wire.abort)
+            socket.push("{}", counted=False)
+            waiting = asyncio.create_task(socket.drained())
+            done, _ = await asyncio.wait({waiting}, timeout=0.05)
+            assert not done
+            wire.blocked.set()
+            async with asyncio.timeout(5):
+                await waiting
+            assert len(wire.frames) == 1
+
+        asyncio.run(story())
+
+    def test_a_frame_that_cannot_be_written_ends_the_socket(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def story() -> None:
+            wire = Wire()
+
+            async def broken(_message: dict[str, Any]) -> None:
+                raise UnicodeError("no such text")
+
+            socket = Connection(broken, user=1, session="", abort=wire.abort)
+            socket.push("{}")
+            await wire.until(lambda: wire.aborted)
+
+        asyncio.run(story())
+        assert "could not be written" in caplog.text
+
+
+def test_background_work_begins_anew_after_an_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("stack.live.background._PAUSE", 0.01)
+
+    async def story() -> None:
+        begun = asyncio.Semaphore(0)
+
+        async def work() -> None:
+            begun.release()
+            raise KeyError("of another version")
+
+        task = go_on(work)
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                await begun.acquire()
+        task.cancel()
+
+    asyncio.run(story())
+    assert "begins anew" in caplog.text

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db.models import F
+from django.db.models import Exists, F
 from rest_framework import serializers
 
 from stack import live
@@ -98,6 +98,41 @@ def test_a_query_with_a_join_is_evaluated_whole(registry: Registry) -> None:
     live.membership("note:{id}", User.objects.values("id", viewer=F("groups__id")))
     (membership,) = registry.memberships.values()
     assert membership.narrow == {}
+
+
+@pytest.mark.parametrize(
+    "narrowed",
+    [
+        User.objects.filter(Exists(User.objects.filter(is_staff=True))),
+        User.objects.filter(pk__in=User.objects.filter(is_staff=True)),
+        User.objects.filter(pk=F("id") + 1),
+    ],
+)
+def test_a_query_that_looks_beyond_its_own_row_is_evaluated_whole(registry: Registry, narrowed: Any) -> None:
+    live.membership("note:{id}", narrowed.values("id", viewer=F("pk")))
+    (membership,) = registry.memberships.values()
+    assert membership.narrow == {}
+
+
+def test_a_plain_condition_still_narrows(registry: Registry) -> None:
+    live.membership("note:{id}", User.objects.filter(is_staff=True, pk__in=[1, 2]).values("id", viewer=F("pk")))
+    (membership,) = registry.memberships.values()
+    assert membership.narrow
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"scope": "kind:{codename}"}, "cannot be part of a scope's name"),
+        ({"scope": "everyone", "window": 5, "order": "codename"}, "must be a whole number"),
+        ({"scope": "everyone", "window": 5, "order": "name"}, "lacks 'name'"),
+    ],
+)
+def test_what_clients_could_not_work_with_is_an_error_of_check(
+    registry: Registry, options: dict[str, Any], problem: str
+) -> None:
+    live.register(Permission, serializer=PermissionSerializer, **options)
+    assert any(problem in error.msg for error in check_entities())
 
 
 class TestScopeTemplate:
