@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent
 if os.name == "nt":
@@ -22,6 +21,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from tools import environments, locks  # noqa: E402
+from tools.results import Counts, Part, counts_of, table  # noqa: E402
 
 if __name__ == "__main__":
     environments.run_nox(sys.argv[1:])
@@ -53,15 +53,6 @@ class Check(NamedTuple):
     name: str
     command: tuple[str, ...]
     env: dict[str, str] = {}
-
-
-class Part(NamedTuple):
-    """What one part of `tests` came to; `seconds` is wall time."""
-
-    name: str
-    passed: int
-    failed: int
-    seconds: float
 
 
 @nox.session
@@ -216,13 +207,9 @@ def _prove(session: nox.Session, *, markers: str) -> None:
         _pytest_part(session, "scenarios", "scenarios", "-m", markers),
         _checks_part(session, "load", [Check("load", (_tool("python"), "-m", "loadtests", *LOAD))]),
     ]
-    passed, failed = sum(part.passed for part in parts), sum(part.failed for part in parts)
-    print(f"\n{'part':<12}{'passed':>8}{'failed':>8}{'time':>10}")
-    for part in parts:
-        print(f"{part.name:<12}{part.passed:>8}{part.failed:>8}{part.seconds:>8.1f} s")
-    print(f"\n{passed} passed, {failed} failed\n", flush=True)
-    if failed:
-        session.error(f"Failed: {', '.join(part.name for part in parts if part.failed)}.")
+    print(f"\n{table(parts)}\n", flush=True)
+    if failed := [part.name for part in parts if part.counts.failed]:
+        session.error(f"Failed: {', '.join(failed)}.")
 
 
 def _headline(name: str) -> float:
@@ -233,7 +220,7 @@ def _headline(name: str) -> float:
 def _checks_part(session: nox.Session, name: str, checks: list[Check]) -> Part:
     began = _headline(name)
     held = [_holds(session, check) for check in checks]
-    return Part(name, held.count(True), held.count(False), time.monotonic() - began)
+    return Part(name, Counts(held.count(True), held.count(False)), time.monotonic() - began)
 
 
 def _pytest_part(session: nox.Session, name: str, *arguments: str) -> Part:
@@ -241,20 +228,8 @@ def _pytest_part(session: nox.Session, name: str, *arguments: str) -> Part:
     report = REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
     held = _holds(session, Check(name, _pytest(*arguments, f"--junitxml={report}")))
-    passed, failed = _counts(report)
+    counts = counts_of(report)
     # An aborted run, or one that found nothing to run, must not look like a green one.
-    if not held and not failed:
-        failed = 1
-    return Part(name, passed, failed, time.monotonic() - began)
-
-
-def _counts(report: Path) -> tuple[int, int]:
-    """Passed and failed tests of a JUnit file that pytest wrote; (0, 0) where it wrote none."""
-    if not report.exists():
-        return 0, 0
-    passed = failed = 0
-    for suite in ElementTree.parse(report).iter("testsuite"):  # noqa: S314
-        total, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
-        broken = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        passed, failed = passed + total - skipped - broken, failed + broken
-    return passed, failed
+    if not held and not counts.failed:
+        counts = counts._replace(failed=1)
+    return Part(name, counts, time.monotonic() - began)

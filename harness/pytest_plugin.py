@@ -3,7 +3,7 @@
 * Before Django's settings load, throwaway Postgres and Redis servers are started and named in the
   environment, unless ``DATABASE_URL`` and ``REDIS_URL`` name others. Where all paths asked for lie outside
   the package of the settings that pytest is configured with, neither is needed and neither happens.
-* Fixtures: ``stack`` (a whole throwaway stack with two backends, started when first used), ``stage`` and
+* Fixtures: ``stack`` (a whole throwaway stack, two of each process, started when first used), ``stage`` and
   ``actor`` (a stage on it), ``live_store`` (a client's store, for tests that don't import the harness).
 * Scenarios in the files of a ``scenarios/`` folder are collected as tests and played on that stack; what came
   of them is written to ``report.json`` and ``junit.xml`` in the run folder.
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from harness.play.runner import Play
     from harness.play.scenario import Scenario
     from harness.play.stage import Stage
-    from harness.services.choose import Choice
     from harness.stack import RunningStack
 
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
@@ -48,10 +47,6 @@ class _Services:
         self._environ = environ
         self._before: dict[str, str | None] = {}
         self._running: RunningStack | None = None
-
-    @property
-    def started(self) -> bool:
-        return self._running is not None
 
     def start(self) -> None:
         """Start what the environment does not name yet; raises `pytest.UsageError` when that fails."""
@@ -249,14 +244,15 @@ def _play(scenario: Scenario, stack: RunningStack, pool: Pool, played: _Played) 
 
 
 @pytest.fixture(scope="session")
-def stack(pytestconfig: pytest.Config) -> Generator[RunningStack]:
-    """A whole throwaway stack with two backends, shared by all tests of the session."""
+def stack() -> Generator[RunningStack]:
+    """A whole throwaway stack with two of each process, shared by all tests of the session.
+
+    Its servers are always its own, whatever the environment names: tests kill them.
+    """
     from harness.stack import StackOptions, start_stack
 
-    services = pytestconfig.stash.get(_services_key, None)
-    # The servers started for the backend's own tests are theirs; the stack gets others.
-    source: Choice = "embedded" if services is not None and services.started else "auto"
-    with start_stack(StackOptions(services=source, scale={"backend": 2})) as running:
+    options = StackOptions(services="embedded", scale={"backend": 2, "relay": 2, "worker": 2})
+    with start_stack(options) as running:
         yield running
 
 

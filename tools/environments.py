@@ -114,7 +114,8 @@ def development_environment() -> None:
         _say("Preparing the development environment in .venv...")
         began = time.monotonic()
         uv = find_uv()
-        if state == UNFINISHED or not _has_python():
+        # The scripts in it name the folder it was made in, so one that was moved or copied is of no use.
+        if not _has_python() or (state is not None and not state.startswith(f"{ROOT}\n")):
             _make_venv(uv, lock=lock)
         STAMP.write_text(UNFINISHED)
         python = ["--python", str(VENV / "bin" / "python")]
@@ -181,17 +182,21 @@ def _read_stamp() -> str | None:
 
 
 def _wanted_stamp() -> str:
-    """Digest of all that decides what lies in `.venv`: settings of linters and the like are left out."""
+    """The checkout's folder, and a digest of all that decides what lies in `.venv`.
+
+    Settings of linters and the like are left out.
+    """
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    packaging = [project["project"], project["build-system"], project["tool"].get("hatch"), str(ROOT)]
+    packaging = [project["project"], project["build-system"], project["tool"].get("hatch")]
     config = VENV / "pyvenv.cfg"
-    return _digest(
+    digest = _digest(
         (ROOT / "requirements" / "dev.txt").read_bytes(),
         json.dumps(packaging, sort_keys=True).encode(),
         config.read_bytes() if config.exists() else b"",
     )
+    return f"{ROOT}\n{digest}\n"
 
 
 @contextlib.contextmanager

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
+
+from harness.stack.environment import drop_libpq
 
 INTERRUPTED = 130
 
@@ -13,6 +16,7 @@ def main() -> None:
     """Entry point: expected trouble becomes one sentence, the next step and an exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
+    drop_libpq(os.environ)
     try:
         # Imported in here, as a Ctrl-C may come while that lasts.
         from harness.cli.group import run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import sys
@@ -15,20 +14,26 @@ from harness.cli.output import make_console, print_json
 from harness.errors import NotRunning, StateFailed
 from harness.folders import Folders
 from harness.stack import StackOptions, attach, start_stack
+from harness.stack.environment import process_environment
 from harness.stack.plan import SEEDED, SERVICES
+from harness.stack.running import current_run
 from harness.stack.sweep import VARIABLE
+
+_GRACE = 10.0
+"""Seconds that a command has to end when it is asked to."""
 
 
 @click.command(epilog="\b\nExamples:\n  harness reset\n  harness reset seeded --json")
 @click.argument("state", default=SEEDED, type=click.Choice([SEEDED]))
 @click.option("--yes", is_flag=True, help="Also if the database is one that DATABASE_URL names.")
+@click.option("--run", help="A run other than the one that is up.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"run", "state", "seconds"}.')
-def reset(state: str, yes: bool, as_json: bool) -> None:
+def reset(state: str, yes: bool, run: str | None, as_json: bool) -> None:
     """Bring the database of the stack that is up to a named state. What it holds now is lost.
 
     The stack goes on; its processes reconnect by themselves.
     """
-    stack = attach()
+    stack = attach(run)
     if stack.services[0] == "url" and not yes:
         raise StateFailed(
             "The database is one that DATABASE_URL names, and a reset drops what it holds.",
@@ -66,11 +71,10 @@ def manage(context: click.Context, arguments: tuple[str, ...]) -> None:
     try:
         environment = attach().environment
     except NotRunning:
-        click.echo(
-            "No stack is up: the command gets a throwaway Postgres and Redis, whose data goes with it.",
-            err=True,
-        )
         with start_stack(StackOptions(resources=SERVICES)) as stack:
+            given = "url" in stack.services
+            kind = "the servers that the environment names" if given else "throwaway ones, whose data goes with it"
+            click.echo(f"No stack is up: the command gets Postgres and Redis, {kind}.", err=True)
             code = _run(arguments, stack.environment)
     else:
         code = _run(arguments, environment)
@@ -79,17 +83,26 @@ def manage(context: click.Context, arguments: tuple[str, ...]) -> None:
 
 def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
     # Django reads its terminal as if it had been called directly.
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "manage.py", *arguments],
         cwd=Folders.of_checkout().root,
-        env={**os.environ, **environment},
-    ) as process:
+        env=process_environment(environment),
+    )
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        # The terminal has sent it to both: the command ends by itself, and says how.
+        process.wait()
+        raise
+    except BaseException:
+        # A request to end was sent to us alone.
+        process.terminate()
         try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            # The terminal has sent it to both: the command ends by itself, and says how.
+            process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
             process.wait()
-            raise
+        raise
     return code if code >= 0 else 128 - code
 
 
@@ -102,13 +115,15 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--export", is_flag=True, help="Print lines for a shell to evaluate.")
-def env(as_json: bool, export: bool) -> None:
-    """Print the environment of the stack that is up.
+@click.option("--run", help="A run other than the one that is up (or else the only one).")
+def env(as_json: bool, export: bool, run: str | None) -> None:
+    """Print the environment of the stack that is up, or else of the only run.
 
     That is what it is for, so it CONTAINS SECRETS: the passwords of Postgres and Redis and the signing key.
     """
     # Whatever carries the run's id is ended with the run, which a shell must not be.
-    values = {name: value for name, value in attach().environment.items() if name != VARIABLE}
+    environment = attach(run or current_run(Folders.of_checkout())).environment
+    values = {name: value for name, value in environment.items() if name != VARIABLE}
     if as_json:
         print_json(values)
         return

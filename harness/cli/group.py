@@ -9,11 +9,13 @@ import click
 
 from harness.cli import INTERRUPTED
 from harness.errors import HarnessError, ResourceFailed
+from harness.folders import place_trouble
 
 # In the order of the help: command, then the module that has it under the same name.
 COMMANDS = {
     "up": "harness.cli.lifecycle",
     "down": "harness.cli.lifecycle",
+    "restart": "harness.cli.lifecycle",
     "status": "harness.cli.look",
     "logs": "harness.cli.look",
     "reset": "harness.cli.database",
@@ -69,6 +71,12 @@ def run() -> int:
         # The reader of a pipe (head, less) has seen enough; what is buffered cannot go anywhere.
         sys.stdout = None
         return 0
+    except OSError as error:
+        trouble = place_trouble(error)
+        if trouble is None:
+            raise
+        complain(trouble)
+        return trouble.exit_code
     return code if isinstance(code, int) else 0
 
 

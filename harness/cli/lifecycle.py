@@ -1,4 +1,4 @@
-"""``harness up`` and ``harness down``."""
+"""``harness up``, ``harness down`` and ``harness restart``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import click
 
 from harness.cli.output import LogPrinter, StartProgress, make_console, print_json, show_stack
 from harness.errors import SupervisorGone
+from harness.folders import Folders
 from harness.services.choose import CHOICES, Choice
 from harness.stack import RunningStack, Snapshot, StackOptions, attach, start_stack
 from harness.stack.logs import Follower
 from harness.stack.plan import SCALABLE
+from harness.stack.running import current_run, run_to_end, shut_down
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,18 +84,47 @@ def up(detach: bool, as_json: bool, services: Choice, scale: dict[str, int], por
             raise
 
 
-@click.command(epilog="\b\nExamples:\n  harness down\n  harness down --json")
+@click.command(
+    epilog="\b\nExamples:\n  harness down\n  harness down --run 20260101-120000-abcdef\n  harness down --json"
+)
+@click.option("--run", help="A run other than the one that is up, such as a demo.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"run", "seconds"}.')
-def down(as_json: bool) -> None:
+def down(run: str | None, as_json: bool) -> None:
     """End the stack that is up; its data is kept."""
-    stack = attach()
+    folders = Folders.of_checkout()
+    run = run_to_end(run, folders=folders)
     begun = time.monotonic()
-    stack.shutdown(reason="harness down")
+    shut_down(folders.runs / run, reason="harness down")
     seconds = time.monotonic() - begun
     if as_json:
-        print_json({"run": stack.run_id, "seconds": round(seconds, 3)})
+        print_json({"run": run, "seconds": round(seconds, 3)})
     else:
-        make_console(stderr=False).print(f"Ended run {stack.run_id} in {seconds:.1f} s.")
+        make_console(stderr=False).print(f"Ended run {run} in {seconds:.1f} s.")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  harness restart relay
+  harness restart backend-1 --json
+  harness restart redis --run 20260101-120000-abcdef
+"""
+)
+@click.argument("name")
+@click.option("--run", help="A run other than the one that is up (or else the only one).")
+@click.option("--json", "as_json", is_flag=True, help='Print {"run", "resource", "seconds"}.')
+def restart(name: str, run: str | None, as_json: bool) -> None:
+    """End the resource NAME if it lives, start it again and wait until it is ready."""
+    stack = attach(run or current_run(Folders.of_checkout()))
+    begun = time.monotonic()
+    stack.restart(name)
+    seconds = time.monotonic() - begun
+    status = stack.resource(name)
+    if as_json:
+        print_json({"run": stack.run_id, "resource": status.record(), "seconds": round(seconds, 3)})
+        return
+    process = "" if status.pid is None else f", process {status.pid}"
+    make_console(stderr=False).print(f"{name} is {status.label} again{process} ({seconds:.1f} s).")
 
 
 def _follow(console: Console, stack: RunningStack, *, quiet: bool) -> None:
@@ -119,6 +150,8 @@ def _follow(console: Console, stack: RunningStack, *, quiet: bool) -> None:
     while not ended.wait(_POLL):
         for line in follower.new_lines():
             show(line)
+    for line in follower.drain():
+        show(line)
     if last[0].phase != "ending":
         raise SupervisorGone(
             "The supervisor of this run was killed, and everything of the run with it.",

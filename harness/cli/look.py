@@ -8,21 +8,23 @@ from collections.abc import Callable
 
 import click
 
+from harness.cli import INTERRUPTED
 from harness.cli.output import LogPrinter, make_console, print_json, show_stack
 from harness.errors import NotRunning
 from harness.folders import Folders
 from harness.stack import attach
 from harness.stack.logs import Follower, Line, find_run, last_lines, log_names
+from harness.stack.running import current_run
 
 _POLL = 0.2
 
 
 @click.command(epilog="\b\nExamples:\n  harness status\n  harness status --json | jq .urls.app")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON, sign-ins included.")
-@click.option("--run", help="A run other than the one that is up.")
+@click.option("--run", help="A run other than the one that is up (or else the only one).")
 def status(as_json: bool, run: str | None) -> None:
-    """Show the stack that is up: its resources, addresses and sign-ins."""
-    stack = attach(run)
+    """Show the stack that is up, or else the only run: its resources, addresses and sign-ins."""
+    stack = attach(run or current_run(Folders.of_checkout()))
     if as_json:
         print_json(stack.record())
         return
@@ -42,9 +44,9 @@ Examples:
 @click.argument("names", nargs=-1)
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--lines", "-n", type=click.IntRange(0), default=20, show_default=True, help="Last lines of each.")
-@click.option("--run", help="A run other than the one that is up (or else the newest).")
+@click.option("--run", help="A run other than the one that is up (or else the only one, or the newest).")
 @click.option("--json", "as_json", is_flag=True, help='A line of JSON for each: {"resource", "text"}.')
-def logs(names: tuple[str, ...], follow: bool, lines: int, run: str | None, as_json: bool) -> None:
+def logs(names: tuple[str, ...], follow: bool, lines: int, run: str | None, as_json: bool) -> int:
     """Show what the resources wrote, each line behind its resource's name."""
     folder = find_run(Folders.of_checkout(), run)
     known = log_names(folder)
@@ -55,10 +57,15 @@ def logs(names: tuple[str, ...], follow: bool, lines: int, run: str | None, as_j
     follower = Follower(folder, chosen if names else None)
     for line in last_lines(folder, chosen, lines):
         show(line)
-    while follow:
-        for line in follower.new_lines():
-            show(line)
-        time.sleep(_POLL)
+    try:
+        while follow:
+            for line in follower.new_lines():
+                show(line)
+            time.sleep(_POLL)
+    except KeyboardInterrupt:
+        # Nothing was started, so there is nothing to say about its end.
+        return INTERRUPTED
+    return 0
 
 
 def _chosen(names: tuple[str, ...], known: tuple[str, ...], run: str) -> list[str]:

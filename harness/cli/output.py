@@ -52,6 +52,9 @@ class StartProgress:
         """Listener of ``start_stack``."""
         if progress.sentence:
             self._console.print(Text(progress.sentence, style="dim"))
+        if progress.warning:
+            # Seen also where stdout goes to a machine or a file.
+            click.secho(progress.warning, fg="yellow", err=True)
         if progress.snapshot:
             self._tell(progress.snapshot)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.output import StartProgress, make_console, print_json
-from harness.errors import NotRunning, SupervisorGone
+from harness.errors import HarnessError, NotRunning, SupervisorGone
 from harness.folders import Folders, private_folder
 from harness.services.choose import CHOICES, Choice
 
@@ -90,6 +90,8 @@ def scenario(
     if only_list:
         _list(picked, as_json=as_json)
         return 0
+    if not picked:
+        raise _nothing_to_play("no scenario in the folder scenarios")
     if (url is None) != (users is None):
         raise click.UsageError("--url and --users belong together: without the people nobody can sign in there.")
     console = make_console(stderr=as_json)
@@ -124,6 +126,8 @@ def demo(
     from harness.play.scenario import discover, pick
 
     picked = [one for one in pick(discover(), names) if names or DEMO in one.tags]
+    if not picked:
+        raise _nothing_to_play(f"no scenario with the tag {DEMO!r} in the folder scenarios")
     console = make_console(stderr=as_json)
     seen = console.is_terminal and sys.stdin.isatty()
     hold = seen and not no_hold
@@ -138,10 +142,18 @@ def demo(
         )
         if venue.stack is not None:
             urls = venue.stack.urls
-            presenter.invites(app=urls.app, admin=urls.admin, api=urls.api, users=venue.stack.users)
+            presenter.invites(app=urls.app, admin=urls.admin, api=urls.api, users=venue.stack.users, run=venue.run)
             if hold and not venue.borrowed:
                 _hold(venue.stack, console)
     return _code(plays)
+
+
+def _nothing_to_play(what: str) -> HarnessError:
+    from harness.play.errors import ScenarioNotFound
+
+    return ScenarioNotFound(
+        f"There is {what}, so nothing was played.", hint="Go to the root of the repository, or write one."
+    )
 
 
 def _code(plays: Sequence[Play]) -> int:
@@ -230,8 +242,10 @@ def _hold(stack: RunningStack, console: Console) -> None:
     """Leave the stack to the audience until Ctrl-C. Raises `SupervisorGone` if it ends by itself."""
     try:
         console.print("[dim]End it with Ctrl-C.[/]")
-        for _ in stack.watch():
-            pass
+        for snapshot in stack.watch():
+            if snapshot.phase == "ending":
+                console.print(f"The stack has ended: {snapshot.reason}.")
+                return
     except KeyboardInterrupt:
         console.print("\nEnding the stack...")
     else:

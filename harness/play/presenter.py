@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.panel import Panel
 from rich.rule import Rule
@@ -105,7 +105,7 @@ class Presenter:
         self._console.print(Rule(style="cyan"))
         self._console.print(table)
 
-    def invites(self, *, app: str, admin: str, api: str, users: Sequence[SignIn]) -> None:
+    def invites(self, *, app: str, admin: str, api: str, users: Sequence[SignIn], run: str) -> None:
         """Where the audience can look for itself, and with which sign-ins."""
         places = Table.grid(padding=(0, 2))
         for name, url in (("app", app), ("admin", admin), ("API", api)):
@@ -115,7 +115,12 @@ class Presenter:
             people.add_row(Text(user.role, style="dim"), Text(user.name, style="bold"), Text(user.password))
         both = Table.grid(padding=(0, 6))
         both.add_row(places, people)
-        self._console.print(Panel(both, title="look for yourself", border_style="green", title_align="left"))
+        commands = Table.grid(padding=(0, 2))
+        for purpose, command in (("its state", "status"), ("its logs", "logs -f")):
+            commands.add_row(Text(purpose, style="dim"), Text(f"harness {command} --run {run}"))
+        self._console.print(
+            Panel(Group(both, Text(), commands), title="look for yourself", border_style="green", title_align="left")
+        )
 
     def _quiet(self) -> None:
         if self._status is not None:

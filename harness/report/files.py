@@ -28,7 +28,7 @@ def report(plays: Sequence[Play], *, run: str, app: str) -> dict[str, Any]:
     return {
         "run": run,
         "app": app,
-        "passed": all(play.passed for play in plays),
+        "passed": bool(plays) and all(play.passed for play in plays),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "scenarios": [_scenario(play) for play in plays],

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import errors
-from harness.stack.status import Snapshot
+from harness.stack.status import Failure, Snapshot
 
 _LIMIT = 1 << 20
 
@@ -78,7 +78,8 @@ class Server:
             return {
                 "ok": False,
                 "error": type(error).__name__,
-                "message": str(error),
+                "resource": getattr(error, "resource", ""),
+                "sentence": str(error),
                 "hint": error.hint,
                 "lines": list(getattr(error, "lines", ())),
             }
@@ -121,7 +122,7 @@ class Client:
         answer: dict[str, Any] = json.loads(line)
         if answer.pop("ok"):
             return answer
-        raise error_named(answer["error"], answer["message"], answer["hint"], lines=tuple(answer["lines"]))
+        raise as_error(Failure.from_json(answer))
 
     def watch(self, *, within: float | None = None) -> Iterator[Snapshot]:
         """Snapshots, the present one first, until the supervisor hangs up.
@@ -150,14 +151,12 @@ class Client:
         return connection
 
 
-def error_named(
-    name: str, sentence: str, hint: str, *, resource: str = "", lines: tuple[str, ...] = ()
-) -> errors.HarnessError:
-    """The error of harness.errors with that name."""
-    kind: type[errors.HarnessError] = getattr(errors, name)
+def as_error(failure: Failure) -> errors.HarnessError:
+    """The error of harness.errors that the failure names."""
+    kind: type[errors.HarnessError] = getattr(errors, failure.error)
     if issubclass(kind, errors.ResourceFailed):
-        return kind(sentence, hint=hint, resource=resource, lines=lines)
-    return kind(sentence, hint=hint)
+        return kind(failure.sentence, hint=failure.hint, resource=failure.resource, lines=failure.lines)
+    return kind(failure.sentence, hint=failure.hint)
 
 
 def _gone() -> errors.SupervisorGone:

@@ -192,7 +192,7 @@ class RunningStack:
 
     def shutdown(self, *, reason: str = "was asked to") -> None:
         """End the stack, whoever started it; returns when nothing of it is left."""
-        end_run(self.folder, reason=reason)
+        shut_down(self.folder, reason=reason)
         self._wait_for_supervisor()
 
     def close(self) -> None:
@@ -304,7 +304,7 @@ def live_runs(folders: Folders) -> list[str]:
     return sorted(lock.parent.name for lock in folders.runs.glob(f"*/{LOCK}") if locks.is_held(lock))
 
 
-def end_run(folder: Path, *, reason: str) -> None:
+def shut_down(folder: Path, *, reason: str) -> None:
     """End the run in ``folder``, or wait until it has ended if it is ending already."""
     try:
         # The supervisor is the last to end, and holds this lock until then.

@@ -25,7 +25,7 @@ from harness.services.credentials import Credentials
 from harness.services.embedded import EmbeddedSource
 from harness.services.url import UrlSource
 from harness.stack import plan, sweep
-from harness.stack.control import Client, error_named
+from harness.stack.control import Client, as_error
 from harness.stack.environment import process_environment
 from harness.stack.running import RunningStack, running_up
 from harness.stack.status import Failure, Snapshot
@@ -203,7 +203,7 @@ def _warn(database: str, wanted: frozenset[str] | None) -> str:
         return f"Using the database of DATABASE_URL: {database}"
     return (
         f"Using the database of DATABASE_URL: {database}. It will be migrated and seeded with development"
-        " people whose passwords are not secret."
+        " people whose passwords are well known."
     )
 
 
@@ -250,7 +250,7 @@ def _wait(made: Plan, supervisor: subprocess.Popen[bytes], tell: Listener) -> Ru
                 supervisor=supervisor,
             )
     if last is not None and last.failure is not None:
-        raise _as_error(last.failure)
+        raise as_error(last.failure)
     reason = last.reason if last else "no word from it"
     raise SupervisorGone(f"The start was ended from outside: {reason}.", hint="Start again with: harness up")
 
@@ -269,12 +269,8 @@ def _control_path(made: Plan, supervisor: subprocess.Popen[bytes]) -> Path:
     if not line:
         raise SupervisorGone("The supervisor ended before it began.", hint=f"See {log}")
     if line.startswith("{"):
-        raise _as_error(Failure.from_json(json.loads(line)))
+        raise as_error(Failure.from_json(json.loads(line)))
     return Path(line)
-
-
-def _as_error(failure: Failure) -> HarnessError:
-    return error_named(failure.error, failure.sentence, failure.hint, resource=failure.resource, lines=failure.lines)
 
 
 def _end(supervisor: subprocess.Popen[bytes]) -> None:

@@ -26,7 +26,7 @@ from harness.folders import place_trouble, private_folder, write_private
 from harness.resources import Resource
 from harness.stack import sweep
 from harness.stack.child import Child, StartFailed
-from harness.stack.control import Server, error_named
+from harness.stack.control import Server, as_error
 from harness.stack.status import Failure, Phase, Snapshot
 
 STATE_FILE = "state.json"
@@ -232,7 +232,7 @@ class Supervisor:
                 try:
                     await self._child(request).start()
                 except StartFailed as failed:
-                    raise _as_error(failed.failure) from None
+                    raise as_error(failed.failure) from None
             case other:
                 raise HarnessError(f"The supervisor does not know {other!r}.")
         return {}
@@ -272,10 +272,6 @@ class Supervisor:
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-
-
-def _as_error(failure: Failure) -> HarnessError:
-    return error_named(failure.error, failure.sentence, failure.hint, resource=failure.resource, lines=failure.lines)
 
 
 def _first_line() -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
+from django.db.models import Q
 
 from stack.accounts.models import Profile, User
 
@@ -43,6 +44,19 @@ class SeededUser:
     is_new: bool
 
 
+def email_of(name: str) -> str:
+    """The address that the seed gives a user, by which it knows its own again."""
+    return f"{name}@example.org"
+
+
+def only_strangers() -> bool:
+    """Whether there are users and the seed made none of them: people who want no test users among them."""
+    ours = Q()
+    for name in NAMES:
+        ours |= Q(username=name, email=email_of(name))
+    return User.objects.exists() and not User.objects.filter(ours).exists()
+
+
 @transaction.atomic
 def seed_users(*, demo_passwords: bool) -> list[SeededUser]:
     """Make sure that the ten test users and the admin exist, each with a profile.
@@ -60,7 +74,7 @@ def seed_users(*, demo_passwords: bool) -> list[SeededUser]:
         users = User.objects.bulk_create(
             User(
                 username=name,
-                email=f"{name}@example.org",
+                email=email_of(name),
                 password=password_hash,
                 is_staff=name == ADMIN,
                 is_superuser=name == ADMIN,

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import ensure_csrf_cookie
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,6 +18,7 @@ class DocsView(SpectacularSwaggerView):
 
     template_name = "stack/api_docs.html"
 
+    @extend_schema(exclude=True)
     @method_decorator(ensure_csrf_cookie)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response: Response = super().get(request, *args, **kwargs)

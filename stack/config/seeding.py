@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from stack.accounts.seed import ADMIN, SeededUser, seed_users
+from stack.accounts.seed import ADMIN, SeededUser, only_strangers, seed_users
 from stack.chat.seed import Person, seed_direct_chats
 from stack.config.environment import StackEnv
 
@@ -33,13 +33,42 @@ class Seeded:
         return [{"name": user.name, "password": user.password, "role": user.role} for user in self.users]
 
 
+class OnlyStrangers(Exception):
+    """The database has users, and the seed made none of them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database of DATABASE_URL has users whom the seed did not make, so it gets no test users: "
+            "name another database."
+        )
+
+
+def refuse_strangers() -> None:
+    """Keep test users with known passwords away from other people; in production seeding is asked for by name.
+
+    Raises:
+        OnlyStrangers: there are users and none of them is the seed's.
+    """
+    if settings.STACK_ENV is not StackEnv.PRODUCTION and only_strangers():
+        raise OnlyStrangers
+
+
 @transaction.atomic
-def seed() -> Seeded:
+def seed(*, demo_passwords: bool | None = None) -> Seeded:
     """Make sure that the test users exist, and give those made now a chat with each other one.
 
     What people have deleted since stays deleted.
+
+    Args:
+        demo_passwords: ``NAME-demo`` for all of them, else generated ones; by default in development only.
+
+    Raises:
+        OnlyStrangers: these are other people's users.
     """
-    users = seed_users(demo_passwords=settings.STACK_ENV is not StackEnv.PRODUCTION)
+    refuse_strangers()
+    if demo_passwords is None:
+        demo_passwords = settings.STACK_ENV is StackEnv.DEVELOPMENT
+    users = seed_users(demo_passwords=demo_passwords)
     people = [user for user in users if user.name != ADMIN]
     pairs = [
         (Person(first.id, first.name), Person(second.id, second.name))
@@ -50,7 +79,12 @@ def seed() -> Seeded:
 
 
 def write_secret(path: Path, users: Sequence[dict[str, Any]]) -> None:
-    """Write the users for this user's eyes only, whole or not at all."""
+    """Write the users for this user's eyes only, whole or not at all.
+
+    A password that is not known now but stands in the file already is kept: it is nowhere else.
+    """
+    known = _passwords_in(path)
+    users = [user | {"password": user["password"] or known.get(user["name"])} for user in users]
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -59,3 +93,10 @@ def write_secret(path: Path, users: Sequence[dict[str, Any]]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _passwords_in(path: Path) -> dict[str, str]:
+    try:
+        return {user["name"]: user["password"] for user in json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}

@@ -135,7 +135,7 @@ WRITES: dict[str, Write] = {
     "account update": lambda _w: User.objects.update(is_staff=True),
     "account sql": lambda w: sql("UPDATE accounts_user SET username = 'benny' WHERE id = %s", w.ben.pk),
     "account delete cascades": lambda w: w.ben.delete(),
-    "account delete cascades to its jobs": lambda w: w.anna.delete(),
+    "account delete cascades to its jobs": lambda w: User.objects.filter(pk=w.anna.pk).delete(),
     "chat save": lambda w: save(w.short, title="renamed"),
     "chat update": lambda _w: Chat.objects.update(title="all"),
     "chat bulk_update": lambda _w: bulk_update(Chat.objects.all(), title="bulk"),

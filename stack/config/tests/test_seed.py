@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from stack.accounts.models import Profile, User
+from stack.accounts.services import user_create
 from stack.chat.models import Chat, ChatMember, Message
 from stack.config.environment import StackEnv
 from stack.config.seeding import seed
@@ -66,15 +67,17 @@ def test_a_missing_user_comes_back_with_chats() -> None:
     assert ChatMember.objects.filter(user__username="judy").count() == 9
 
 
-def test_passwords_outside_production_are_known() -> None:
+def test_passwords_are_known_in_development(settings: Settings) -> None:
+    settings.STACK_ENV = StackEnv.DEVELOPMENT
     for user in seed().users:
         body = {"username": user.name, "password": f"{user.name}-demo"}
         assert user.password == body["password"]
         assert APIClient().post("/api/session", body).status_code == 200
 
 
-def test_passwords_in_production_are_generated_and_told_once(settings: Settings) -> None:
-    settings.STACK_ENV = StackEnv.PRODUCTION
+@pytest.mark.parametrize("stack_env", [StackEnv.TEST, StackEnv.PRODUCTION])
+def test_passwords_elsewhere_are_generated_and_told_once(settings: Settings, stack_env: StackEnv) -> None:
+    settings.STACK_ENV = stack_env
     first = seed().users
     passwords = {user.password for user in first}
     assert len(passwords) == 11
@@ -84,11 +87,12 @@ def test_passwords_in_production_are_generated_and_told_once(settings: Settings)
     assert {user.password for user in seed().users} == {None}
 
 
-def test_file_of_users_is_private(tmp_path: Path) -> None:
+def test_file_of_users_is_private(tmp_path: Path, settings: Settings) -> None:
     file = tmp_path / "users.json"
     file.write_text("old")
     file.chmod(0o644)
     out = StringIO()
+    settings.STACK_ENV = StackEnv.DEVELOPMENT
     call_command("seed", users=file, stdout=out)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     users = json.loads(file.read_text())
@@ -107,3 +111,46 @@ def test_json_and_nothing_else() -> None:
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="No such file or directory"):
         call_command("seed", users=tmp_path / "missing" / "users.json", stdout=StringIO())
+    # Nobody could ever sign in as them.
+    assert not User.objects.exists()
+
+
+def test_seeding_again_keeps_the_passwords_in_the_file(tmp_path: Path, settings: Settings) -> None:
+    settings.STACK_ENV = StackEnv.PRODUCTION
+    file = tmp_path / "users.json"
+    call_command("seed", users=file, stdout=StringIO())
+    first = json.loads(file.read_text())
+    assert all(len(user["password"]) >= 24 for user in first)
+    call_command("seed", users=file, stdout=StringIO())
+    assert json.loads(file.read_text()) == first
+
+
+@pytest.mark.parametrize("options", [{}, {"json": True}, {"json": True, "users": Path("users.json")}])
+def test_production_never_prints_passwords(settings: Settings, options: dict[str, object]) -> None:
+    settings.STACK_ENV = StackEnv.PRODUCTION
+    out = StringIO()
+    with pytest.raises(CommandError, match="use seed --users FILE"):
+        call_command("seed", stdout=out, **options)
+    assert out.getvalue() == ""
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("stack_env", [StackEnv.DEVELOPMENT, StackEnv.TEST])
+def test_people_whom_the_seed_did_not_make_get_no_test_users(settings: Settings, stack_env: StackEnv) -> None:
+    settings.STACK_ENV = stack_env
+    user_create(username="root", password=None, is_admin=True)
+    # A name alone says nothing: there are real people called Alice.
+    user_create(username="alice", password=None, email="alice@real.example")
+    with pytest.raises(CommandError, match="users whom the seed did not make.*name another database"):
+        call_command("seed", stdout=StringIO())
+    assert User.objects.count() == 2
+    settings.STACK_ENV = StackEnv.PRODUCTION
+    assert len(seed().new_users) == 10
+
+
+def test_people_beside_the_seeded_ones_are_no_reason_to_refuse(settings: Settings) -> None:
+    settings.STACK_ENV = StackEnv.DEVELOPMENT
+    seed()
+    user_create(username="newcomer", password=None)
+    User.objects.get(username="admin").delete()
+    assert [user.name for user in seed().new_users] == ["admin"]
