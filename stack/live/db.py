@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
-from django.db import connection, connections, transaction
+from django.db import connection, connections, reset_queries, transaction
 from django.db.backends.utils import CursorWrapper
 
 P = ParamSpec("P")
@@ -20,20 +20,27 @@ _SERIALIZATION_FAILURE = ("40001", "40P01")
 class Threads:
     """Threads for database work beside an event loop.
 
-    Django's own helper keeps everything outside its request handler on one thread for the whole process.
+    Django's own helper keeps everything outside its request handler on one thread for the whole process. Queries that
+    Django notes for debugging are forgotten after each piece of work: no request would ever end to do it.
+
+    Args:
+        release: give the connection back to the pool after each piece of work.
     """
 
-    def __init__(self, name: str, *, count: int) -> None:
+    def __init__(self, name: str, *, count: int, release: bool = True) -> None:
+        self._release = release
         self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run it; its connection goes back to the pool afterwards."""
+        """Run it on one of the threads."""
 
         def whole() -> R:
             try:
                 return work(*args, **kwargs)
             finally:
-                connections.close_all()
+                reset_queries()
+                if self._release:
+                    connections.close_all()
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, whole)
 

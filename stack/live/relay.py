@@ -13,9 +13,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TypeVar
 
 import redis.asyncio
 from channels.layers import get_channel_layer
@@ -26,7 +24,7 @@ from django.db.utils import DatabaseError, InterfaceError, OperationalError
 from stack.live import batch as batches
 from stack.live import hints, log, memberships
 from stack.live.background import go_on
-from stack.live.db import is_serialization_failure, urgent
+from stack.live.db import Threads, is_serialization_failure, urgent
 from stack.live.registry import registry
 
 logger = logging.getLogger(__name__)
@@ -40,8 +38,6 @@ _HEARTBEAT, _FROZEN_AFTER, _STANDBY_POLL = 0.5, 1.5, 0.25
 _PATIENCE, _MOST_PATIENCE = 1.0, 30.0
 _SEND_WITHIN, _QUIET_AFTER_FAILURE = 1.0, 1.0
 _RETRY = 0.2
-
-R = TypeVar("R")
 
 
 class State(enum.Enum):
@@ -89,7 +85,7 @@ class Relay:
         self._announced = False
         self._hint = asyncio.Event()
         # One thread, so that the lock and the batches share one database session.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
+        self._thread = Threads("relay", count=1, release=False)
         self._session: tuple[int, datetime] | None = None
         self._patience = _PATIENCE
         self._quiet_until = 0.0
@@ -117,14 +113,14 @@ class Relay:
 
     async def _step(self) -> None:
         if self._state is State.STANDBY:
-            if not await self._in_thread(self._try_to_lead):
+            if not await self._thread.run(self._try_to_lead):
                 self._enter(State.STANDBY)
                 await asyncio.sleep(_STANDBY_POLL)
                 return
-            batch = await self._in_thread(self._take_the_lead)
+            batch = await self._thread.run(self._take_the_lead)
             self._enter(State.LEADING)
         else:
-            batch = await self._in_thread(self._work)
+            batch = await self._thread.run(self._work)
         if batch is None:
             await self._wait()
             return
@@ -133,9 +129,6 @@ class Relay:
         self._patience = _PATIENCE
         if batch.entries:
             await self._send(batch)
-
-    async def _in_thread(self, work: Callable[[], R]) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _enter(self, state: State) -> None:
         if state is not self._state or not self._announced:
@@ -154,7 +147,7 @@ class Relay:
         if after > self._patience:
             # The batch itself may have taken too long on a busy machine; the same limit would end it for ever.
             self._patience = min(self._patience * 2, _MOST_PATIENCE)
-        await self._in_thread(_give_up_connection)
+        await self._thread.run(_give_up_connection)
         await asyncio.sleep(_RETRY)
 
     async def _wait(self) -> None:

@@ -18,7 +18,7 @@ from stack.live import log, memberships
 from stack.live.background import go_on
 from stack.live.batch import run_batch
 from stack.live.connection import MOST_PENDING, Connection
-from stack.live.db import readers
+from stack.live.db import readers, urgent
 from stack.live.frames import Close
 from stack.live.hub import Hub
 from stack.live.identity import Identity, identify
@@ -380,3 +380,15 @@ def test_background_work_begins_anew_after_an_error(
 
     asyncio.run(story())
     assert "begins anew" in caplog.text
+
+
+def test_background_threads_remember_no_queries(settings: Any) -> None:
+    """Django notes every query while it debugs; in a process without requests nobody would ever forget them."""
+    settings.DEBUG = True
+
+    async def story() -> None:
+        for _ in range(3):
+            await urgent.run(head)
+        assert await urgent.run(lambda: len(connection.queries_log)) == 0
+
+    asyncio.run(story())
