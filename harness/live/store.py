@@ -198,7 +198,9 @@ class LiveStore:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _window(self, data: JSON, at: int) -> Window:
+    def _window(self, data: JSON | None, at: int) -> Window:
+        if data is None:
+            return Window(at=at, bounds={}, entities={}, stale=True)
         entities = {(t, row["id"]): row for t, rows in data["entities"].items() for row in rows}
         return Window(at=at, bounds=dict(data["bounds"]), entities=entities)
 

@@ -23,16 +23,35 @@ class Connection:
         send: ASGI's send.
         user: the signed-in user's id.
         session: digest of the session it was opened with.
+        expires: when that session runs out, in seconds since the epoch.
         abort: ends the socket where even a close frame cannot be written.
     """
 
-    __slots__ = ("_abort", "_closing", "_pending", "_send", "_waiting", "_writer", "scopes", "session", "user")
+    __slots__ = (
+        "_abort",
+        "_closing",
+        "_pending",
+        "_send",
+        "_waiting",
+        "_writer",
+        "expires",
+        "scopes",
+        "session",
+        "user",
+    )
 
     def __init__(
-        self, send: Callable[[Any], Awaitable[None]], *, user: int, session: str, abort: Callable[[], object]
+        self,
+        send: Callable[[Any], Awaitable[None]],
+        *,
+        user: int,
+        session: str,
+        expires: float,
+        abort: Callable[[], object],
     ) -> None:
         self.user = user
         self.session = session
+        self.expires = expires
         self.scopes: set[str] = set()
         self._send = send
         self._abort = abort

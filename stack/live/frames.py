@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -108,15 +108,22 @@ def welcome(user: int, head: Position, *, resumed: bool, orders: Mapping[str, st
     )
 
 
-def event(entry: LogEntry) -> str:
-    """An event's frame; its ops are encoded already."""
-    ops = without_close(entry.ops) if entry.control else entry.ops
+def event(entry: LogEntry, *, entering: Container[str] | None = None) -> str:
+    """An event's frame; its ops are encoded already.
+
+    Args:
+        entering: where an event is replayed, the scopes that the user holds by now: what came of any other is withheld.
+    """
+    ops = _for_clients(entry.ops, entering) if entry.control else entry.ops
     return f'{{"type":"event","seq":{entry.seq},"scope":{encode(entry.scope)},"prev":{entry.prev},"ops":{ops}}}'
 
 
-def without_close(ops: str) -> str:
-    """Clients are not told why their sockets close: the op names a session."""
-    return encode([op for op in json.loads(ops) if op["op"] != "close"])
+def _for_clients(ops: str, entering: Container[str] | None) -> str:
+    # An op that closes sockets names a session: it is for hubs alone.
+    kept = [op for op in json.loads(ops) if op["op"] != "close"]
+    if entering is not None:
+        kept = [op for op in kept if op["op"] != "enter" or op["scope"] in entering]
+    return encode(kept)
 
 
 def heartbeat(position: Position) -> str:

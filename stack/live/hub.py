@@ -11,10 +11,12 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
+from weakref import WeakValueDictionary
 
 import redis
 from channels.layers import get_channel_layer
@@ -66,6 +68,7 @@ class Hub:
         self._ring: deque[LogEntry] = deque(maxlen=ring)
         self._behind = asyncio.Event()
         self._moved = asyncio.Event()
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -116,6 +119,7 @@ class Hub:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(frames.HEARTBEAT)
+            self.roster.close_expired(time.time())
             if self.position is not None:
                 self.roster.push_to_all(frames.heartbeat(self.position))
 
@@ -183,6 +187,13 @@ class Hub:
             raise NotReady("the log is not known yet") from error
 
     # -- sockets ---------------------------------------------------------------------------------------------------
+
+    def turn_of(self, user: int) -> asyncio.Lock:
+        """One answer a user at a time, however many sockets ask: the threads are there for everybody."""
+        turn = self._turns.get(user)
+        if turn is None:
+            turn = self._turns[user] = asyncio.Lock()
+        return turn
 
     async def join(self, socket: Connection, identity: Identity, cursor: Position | None) -> None:
         """Bring a socket up to date, from its cursor or with a snapshot, and keep it so.
@@ -261,7 +272,7 @@ class Hub:
         for entry in (*older, *recent):
             mine = entry.scope in (own, EVERYONE)
             if entry.seq > since.seq and (mine or (entry.scope in held and entry.seq > entered.get(entry.scope, 0))):
-                socket.push(frames.event(entry), counted=False)
+                socket.push(frames.event(entry, entering=held), counted=False)
         socket.push(frames.heartbeat(position))
         self.roster.add(socket, held)
 

@@ -26,10 +26,11 @@ MOST_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Identity:
-    """A signed-in user, the scopes held, and the point of the log at which both were true."""
+    """A signed-in user, when that ends (seconds since the epoch), the scopes held, and where the log stood."""
 
     user: int
     session: str
+    expires: float
     scopes: frozenset[str]
     at: Position
 
@@ -61,7 +62,10 @@ def identify(keys: Collection[str]) -> dict[str, Identity]:
     with repeatable_read(read_only=True) as cursor:
         head = read_head(cursor)
         sessions = store.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
-        data: dict[str, dict[str, Any]] = {row.session_key: row.get_decoded() for row in sessions}
+        data: dict[str, dict[str, Any]] = {}
+        expires: dict[str, float] = {}
+        for row in sessions:
+            data[row.session_key], expires[row.session_key] = row.get_decoded(), row.expire_date.timestamp()
         ids = {int(d[SESSION_KEY]) for d in data.values() if SESSION_KEY in d}
         users = {user.pk: user for user in user_model._base_manager.filter(pk__in=ids, is_active=True)}
         scopes: dict[int, set[str]] = defaultdict(set)
@@ -76,7 +80,7 @@ def identify(keys: Collection[str]) -> dict[str, Identity]:
         if not constant_time_compare(decoded.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
             continue
         held = frozenset({*scopes[user.pk], user_scope(user.pk), EVERYONE})
-        found[key] = Identity(user.pk, session_digest(key), held, head)
+        found[key] = Identity(user.pk, session_digest(key), expires[key], held, head)
     return found
 
 

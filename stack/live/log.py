@@ -93,8 +93,8 @@ def append(cursor: CursorWrapper, head: Position, drafts: Sequence[Draft]) -> li
     entries = []
     for seq, draft in enumerate(drafts, start=head.seq + 1):
         ops = encode([*draft.control, *([STALE] if draft.stale else [*draft.removes, *draft.upserts])])
-        if not draft.stale and len(ops.encode()) > MOST_BYTES:
-            ops = encode([*draft.control, STALE])
+        if len(ops.encode()) > MOST_BYTES:
+            ops = encode([*map(_without_window, draft.control), STALE])
         entries.append(LogEntry(seq, draft.scope, previous.get(draft.scope, 0), ops, bool(draft.control)))
     cursor.execute(
         "INSERT INTO live_event (seq, scope, prev, ops, control, at) "
@@ -114,6 +114,10 @@ def append(cursor: CursorWrapper, head: Position, drafts: Sequence[Draft]) -> li
     )
     cursor.execute("UPDATE live_head SET seq = %s WHERE id = 1", [head.seq + len(entries)])
     return entries
+
+
+def _without_window(op: Op) -> Op:
+    return {**op, "window": None} if op["op"] == "enter" else op
 
 
 def read_events(

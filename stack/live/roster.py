@@ -63,6 +63,13 @@ class Roster:
             for socket in sockets:
                 socket.close(code)
 
+    def close_expired(self, now: float) -> None:
+        """Close the sockets whose session has run out; ``now`` in seconds since the epoch."""
+        for sockets in self._by_user.values():
+            for socket in sockets:
+                if socket.expires <= now:
+                    socket.close(Close.SIGNED_OUT)
+
     def _hold(self, socket: Connection, scope: str) -> None:
         socket.scopes.add(scope)
         self._by_scope[scope].add(socket)

@@ -82,10 +82,10 @@ async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
         aborted = True
         task.cancel()
 
-    socket = Connection(send, user=identity.user, session=identity.session, abort=abort)
+    socket = Connection(send, user=identity.user, session=identity.session, expires=identity.expires, abort=abort)
     try:
         await hub.join(socket, identity, hello.cursor)
-        await _converse(socket, identity, receive)
+        await _converse(hub, socket, identity, receive)
     except asyncio.CancelledError:
         if not aborted:
             raise
@@ -95,11 +95,12 @@ async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
         socket.discard()
 
 
-async def _converse(socket: Connection, identity: Identity, receive: Receive) -> None:
+async def _converse(hub: Hub, socket: Connection, identity: Identity, receive: Receive) -> None:
     while True:
         request = frames.parse(await _text(receive))
         await socket.drained()
-        socket.push(await _answer(identity, request), counted=False)
+        async with hub.turn_of(identity.user):
+            socket.push(await _answer(identity, request), counted=False)
 
 
 async def _text(receive: Receive) -> str | None:

@@ -15,7 +15,7 @@ from django.db import connection, connections
 from django.db.utils import OperationalError
 
 from stack.accounts.models import Profile, Session, User
-from stack.chat.models import Chat, ChatMember, ReadMark
+from stack.chat.models import Chat, ChatMember, Message, ReadMark
 from stack.chat.serializers import ChatSerializer
 from stack.live import log, memberships, triggers
 from stack.live.batch import run_batch
@@ -258,6 +258,21 @@ class TestSignIn:
 
 
 class TestTrouble:
+    def test_windows_too_large_for_an_event_are_loaded_by_the_client(self, engine: Engine) -> None:
+        anna = person("anna")
+        chats = Chat.objects.bulk_create([Chat(title="x" * 200) for _ in range(3)])
+        for chat in chats:
+            Message.objects.bulk_create(
+                [Message(chat=chat, sender=anna, number=n, text="y" * 9_000) for n in range(1, 41)]
+            )
+        engine.drain()
+        client = engine.connect(anna.pk)
+        with engine.verify():
+            ChatMember.objects.bulk_create([ChatMember(chat=chat, user=anna) for chat in chats])
+        (event,) = (frame for frame in client.frames if any(op["op"] == "enter" for op in frame["ops"]))
+        assert all(op["window"] is None for op in event["ops"] if op["op"] == "enter")
+        assert len(json.dumps(event)) < log.MOST_BYTES
+
     def test_a_row_that_cannot_be_written_stops_nobody(
         self, engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:

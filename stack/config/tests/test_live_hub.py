@@ -110,7 +110,9 @@ async def running(*, ring: int = 5000) -> AsyncIterator[Hub]:
 
 async def join(hub: Hub, identity: Identity, cursor: Position | None) -> tuple[Wire, Connection]:
     wire = Wire()
-    socket = Connection(wire.send, user=identity.user, session=identity.session, abort=wire.abort)
+    socket = Connection(
+        wire.send, user=identity.user, session=identity.session, expires=identity.expires, abort=wire.abort
+    )
     await hub.join(socket, identity, cursor)
     await wire.caught_up()
     return wire, socket
@@ -223,6 +225,45 @@ def test_events_from_before_the_last_enter_are_not_sent_again() -> None:
     play(story)
 
 
+def test_a_window_of_a_scope_that_was_lost_meanwhile_is_withheld() -> None:
+    async def story(anna: User, chat: Chat) -> None:
+        cursor = await readers.run(head)
+
+        def added_and_removed() -> None:
+            ben = User.objects.create(username="ben")
+            Profile.objects.create(user=ben)
+            ChatMember.objects.create(chat=chat, user=ben)
+            relay()
+            secret = Chat.objects.create(title="secret")
+            member = ChatMember.objects.create(chat=secret, user=anna)
+            relay()
+            member.delete()
+            relay()
+
+        await readers.run(added_and_removed)
+        async with running() as hub:
+            wire, _ = await join(hub, await readers.run(who, anna), cursor)
+            assert wire.frames[0]["resumed"]
+            assert "secret" not in json.dumps(wire.frames)
+            assert any(op["op"] == "enter" for f in wire.frames if f["type"] == "event" for op in f["ops"])
+
+    play(story)
+
+
+def test_a_session_that_runs_out_closes_its_socket() -> None:
+    async def story(anna: User, chat: Chat) -> None:
+        async with running() as hub:
+            identity = await readers.run(who, anna)
+            wire, _ = await join(hub, identity, None)
+            hub.roster.close_expired(identity.expires - 1)
+            assert wire.code is None
+            hub.roster.close_expired(identity.expires)
+            await wire.until(lambda: wire.code is not None)
+            assert wire.code == Close.SIGNED_OUT
+
+    play(story)
+
+
 def test_a_lost_batch_is_found_by_the_poll() -> None:
     """Batches made without a relay's message reach the sockets within the poll's second."""
 
@@ -321,7 +362,7 @@ class TestConnection:
     def test_one_frame_closes_nobody_however_large(self) -> None:
         async def story() -> None:
             wire = Wire()
-            socket = Connection(wire.send, user=1, session="", abort=wire.abort)
+            socket = Connection(wire.send, user=1, session="", expires=0.0, abort=wire.abort)
             for _ in range(3):
                 socket.push(json.dumps({"type": "event", "seq": 1, "filler": "x" * 2 * MOST_PENDING}))
                 await socket.drained()
@@ -333,7 +374,7 @@ class TestConnection:
         async def story() -> None:
             wire = Wire()
             wire.blocked = asyncio.Event()
-            socket = Connection(wire.send, user=1, session="", abort=wire.abort)
+            socket = Connection(wire.send, user=1, session="", expires=0.0, abort=wire.abort)
             socket.push("{}", counted=False)
             waiting = asyncio.create_task(socket.drained())
             done, _ = await asyncio.wait({waiting}, timeout=0.05)
@@ -352,7 +393,7 @@ class TestConnection:
             async def broken(_message: dict[str, Any]) -> None:
                 raise UnicodeError("no such text")
 
-            socket = Connection(broken, user=1, session="", abort=wire.abort)
+            socket = Connection(broken, user=1, session="", expires=0.0, abort=wire.abort)
             socket.push("{}")
             await wire.until(lambda: wire.aborted)
 
