@@ -53,11 +53,15 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def place_trouble(error: OSError) -> HarnessError | None:
-    """The sentence for an error that names a path: DiskFull or PlaceUnusable; None for any other error."""
+def place_trouble(error: OSError, *, writing_below: Path | None = None) -> HarnessError | None:
+    """The sentence for an error that names a path: DiskFull or PlaceUnusable; None for any other error.
+
+    ``writing_below`` is told where a full disk does not say which path it was.
+    """
     if is_full(error):
-        where = f" below {error.filename}" if error.filename else ""
-        return DiskFull(f"No space left on device while writing{where}.", hint="Free some space, then try again.")
+        place = error.filename or writing_below
+        where = f" while writing below {place}" if place else ""
+        return DiskFull(f"No space left on device{where}.", hint="Free some space, then try again.")
     if not isinstance(error.filename, str | os.PathLike):
         return None
     path = Path(error.filename)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from harness import HarnessError, StackOptions, start_stack
+from harness import HarnessError, RunningStack, StackOptions, start_stack
 
 HERE = Path(__file__).resolve().parent
 PEOPLE_PER_USER = 3
@@ -22,12 +23,15 @@ GRACE = 120.0
 """Seconds beyond the run time that locust may take to start, to let plays end and to write its report."""
 ALL_WITHIN = 10.0
 """Seconds after which all users play: who begin together would all sign in together."""
+LAST_WORDS = 5.0
+"""Seconds that locust gets to end when nobody waits for its report any more."""
 UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
 def main() -> int:
     """Run it all; the exit code."""
     options = _options()
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         with start_stack(StackOptions(services=options.services, scale={"backend": 2})) as stack:
             print(f"run {stack.run_id}: {', '.join(stack.backends)}", flush=True)
@@ -41,7 +45,7 @@ def main() -> int:
             people.touch(mode=0o600)
             people.write_text(made.stdout, encoding="utf-8")
             html = options.html or stack.folder / "load.html"
-            code = _locust(options, hosts=",".join(stack.backends), people=people, html=html)
+            code = _locust(options, stack, people=people, html=html)
             print(f"report: {html}")
             return code
     except HarnessError as error:
@@ -51,18 +55,37 @@ def main() -> int:
         return 130
 
 
-def _locust(options: argparse.Namespace, *, hosts: str, people: Path, html: Path) -> int:
-    command = [sys.executable, "-m", "locust", "-f", str(HERE / "chat.py"), "--host", hosts]
+def _terminated(number: int, _frame: object) -> None:
+    # Once: the way out must not be cut short by a second request.
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def _locust(options: argparse.Namespace, stack: RunningStack, *, people: Path, html: Path) -> int:
+    command = [sys.executable, "-m", "locust", "-f", str(HERE / "chat.py"), "--host", ",".join(stack.backends)]
     command += ["--headless", "--only-summary", "--html", str(html), "--loglevel", "WARNING"]
     command += ["--users", str(options.users), "--spawn-rate", str(max(1.0, options.users / ALL_WITHIN))]
     command += ["--run-time", f"{options.run_time}s"]
-    environment = {**os.environ, "ACTORS": str(people), "PYTHONUNBUFFERED": "1"}
+    # What carries the run's id ends with the run, even if nobody is left here to end it.
+    own = {"ACTORS": str(people), "PYTHONUNBUFFERED": "1", "HARNESS_RUN": stack.run_id}
     deadline = options.run_time + GRACE
-    try:
-        return subprocess.run(command, env=environment, cwd=HERE.parent, timeout=deadline, check=False).returncode
-    except subprocess.TimeoutExpired:
-        print(f"Locust did not end within {deadline:g} s and was killed.", file=sys.stderr)
-        return 1
+    with subprocess.Popen(command, env={**os.environ, **own}, cwd=HERE.parent) as locust:
+        try:
+            return locust.wait(deadline)
+        except subprocess.TimeoutExpired:
+            print(f"Locust did not end within {deadline:g} s and was killed.", file=sys.stderr)
+            return 1
+        finally:
+            _end(locust)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(LAST_WORDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _options() -> argparse.Namespace:
@@ -90,7 +113,10 @@ def _seconds(text: str) -> int:
         text = f"{text}s"
     if not re.fullmatch(r"(\d+h)?(\d+m)?(\d+s)?", text) or not text:
         raise argparse.ArgumentTypeError(f"{text!r} is no time such as 30s, 2m or 1h30m")
-    return sum(int(number) * UNITS[unit] for number, unit in re.findall(r"(\d+)([hms])", text))
+    seconds = sum(int(number) * UNITS[unit] for number, unit in re.findall(r"(\d+)([hms])", text))
+    if not seconds:
+        raise argparse.ArgumentTypeError("nothing can be played in no time: give at least 1s")
+    return seconds
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ TIMEOUT = 15.0
 LIMITS = httpx.Limits(max_keepalive_connections=0)
 SESSION_COOKIE = "sessionid"
 CSRF_COOKIE = "csrftoken"
+HOST_PREFIX = "__Host-"
+"""What a server that is only reached by TLS may put before a cookie's name."""
 MAX_REDIRECTS = 5
 
 
@@ -48,12 +50,19 @@ class Http:
     def cookies(self) -> dict[str, str]:
         return {cookie.name: cookie.value or "" for cookie in self._client.cookies.jar}
 
+    @property
+    def session(self) -> dict[str, str]:
+        """The session's cookie under the name that the server gave it; empty before there is one."""
+        return self._cookie(SESSION_COOKIE)
+
     def use_session(self, key: str) -> None:
         """Go on with a session that was made elsewhere."""
-        host = urlsplit(self.base).hostname or ""
+        parts = urlsplit(self.base)
+        name = f"{HOST_PREFIX}{SESSION_COOKIE}" if parts.scheme == "https" else SESSION_COOKIE
+        host = parts.hostname or ""
         # As the cookie jar itself calls a host without a dot: so the server can replace and delete the cookie.
         domain = host if "." in host else f"{host}.local"
-        self._client.cookies.set(SESSION_COOKIE, key, domain=domain)
+        self._client.cookies.set(name, key, domain=domain)
 
     def json(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask the API; the decoded answer, None if it is empty. Raises `Refused` and `Unreachable`."""
@@ -82,7 +91,7 @@ class Http:
         headers = {}
         if method not in ("GET", "HEAD"):
             headers = {"Origin": self.base, "Referer": f"{self.base}/"}
-            if token := self.cookies.get(CSRF_COOKIE):
+            for token in self._cookie(CSRF_COOKIE).values():
                 headers["X-CSRFToken"] = token
         began = time.perf_counter()
         error: str | None = None
@@ -99,6 +108,11 @@ class Http:
 
     def close(self) -> None:
         self._client.close()
+
+    def _cookie(self, name: str) -> dict[str, str]:
+        cookies = self.cookies
+        found = next((full for full in (f"{HOST_PREFIX}{name}", name) if cookies.get(full)), None)
+        return {} if found is None else {found: cookies[found]}
 
     def _followed(self, response: httpx.Response) -> httpx.Response:
         for _ in range(MAX_REDIRECTS):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from harness.actors import screens
 from harness.actors.errors import NotPossible, NotSeen, Refused, SeenAnyway, Unreachable, View
-from harness.actors.http import SESSION_COOKIE, Http
+from harness.actors.http import Http
 from harness.live import LiveStore, SyncLive
 from harness.live.store import JSON
 from harness.play.deliveries import Deliveries
@@ -307,7 +307,7 @@ class WebActor:
         live = SyncLive(
             f"ws{self.base.removeprefix('http')}/live",
             origin=self.base,
-            headers=lambda: {"Cookie": f"{SESSION_COOKIE}={self._http.cookies.get(SESSION_COOKIE, '')}"},
+            headers=lambda: {"Cookie": "; ".join(f"{name}={key}" for name, key in self._http.session.items())},
             on_frame=self._on_frame,
         )
         self._live = live

@@ -99,7 +99,7 @@ def _backend(name: str, port: int, shared: Mapping[str, str], basis: Basis) -> R
     url = f"http://127.0.0.1:{port}"
     server = ("-m", "uvicorn", "stack.config.asgi:application", "--host", "127.0.0.1", "--port", str(port))
     sockets = ("--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--ws-max-size", "65536")
-    rest = ("--timeout-graceful-shutdown", "10", "--lifespan", "on", "--no-server-header")
+    rest = ("--timeout-graceful-shutdown", "10", "--lifespan", "on", "--no-server-header", "--no-proxy-headers")
     return Resource(
         name=name,
         kind="process",

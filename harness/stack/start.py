@@ -83,7 +83,7 @@ def start_stack(
     try:
         return _start(options, folders, tell)
     except OSError as error:
-        trouble = place_trouble(error)
+        trouble = place_trouble(error, writing_below=folders.runs)
         if trouble is None:
             raise
         raise trouble from error

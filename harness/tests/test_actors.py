@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -18,17 +15,8 @@ from harness.play.runner import perform
 from harness.play.scenario import scenario
 from harness.play.stage import Stage, Target
 from harness.stack import RunningStack
+from harness.tests.freezing import frozen_relays
 from harness.tests.observing import Seen
-
-
-@contextmanager
-def frozen_relay(stack: RunningStack) -> Iterator[None]:
-    """Nothing comes through meanwhile."""
-    stack.kill("relay", signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        stack.kill("relay", signal.SIGCONT)
 
 
 def lunch(stage: Stage) -> Chat:
@@ -72,12 +60,9 @@ def test_does_not_see_waits_for_what_is_under_way(stage: Stage, stack: RunningSt
     alice, bob = stage.actor("alice"), stage.actor("bob")
     bob.opens(chat.screen)
     text = stage.unique("Hello")
-    stack.kill("relay", signal.SIGSTOP)
-    try:
+    with frozen_relays(stack):
         alice.sends(text, to=chat)
         assert not any(text in line for line in bob.lines())
-    finally:
-        stack.kill("relay", signal.SIGCONT)
     with pytest.raises(SeenAnyway):
         bob.does_not_see(text)
 
@@ -85,7 +70,7 @@ def test_does_not_see_waits_for_what_is_under_way(stage: Stage, stack: RunningSt
 def test_does_not_see_is_no_claim_where_nothing_comes_through(stage: Stage, stack: RunningStack) -> None:
     bob = stage.actor("bob")
     bob.opens("/profile")
-    with frozen_relay(stack), pytest.raises(NotSeen, match="does not get a marker"):
+    with frozen_relays(stack), pytest.raises(NotSeen, match="does not get a marker"):
         bob.catches_up(within=0.5)
 
 
@@ -121,7 +106,7 @@ def test_who_was_offline_catches_up_and_nothing_is_lost(stack: RunningStack) -> 
 def test_a_message_that_does_not_come_is_lost(stack: RunningStack) -> None:
     with Stage(Target.of(stack), people_of(stack)) as stage:
         chat = lunch(stage)
-        with frozen_relay(stack):
+        with frozen_relays(stack):
             stage.actor("alice").sends("Anybody there?", to=chat)
             with pytest.raises(LostDelivery) as caught:
                 stage.settle(within=0.3)

@@ -8,20 +8,25 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from harness import errors
+from harness.cli import lifecycle
 from harness.cli.group import COMMANDS, harness
-from harness.errors import HarnessError
+from harness.cli.output import StartProgress, make_console
+from harness.errors import HarnessError, NotRunning
 from harness.folders import CHECKOUT, Folders
-from harness.stack import RunningStack, StackOptions, start_stack
+from harness.ports import free_port
+from harness.stack import Progress, RunningStack, StackOptions, start_stack
+from harness.stack.logs import Line
 from harness.stack.plan import SERVICES
 from harness.tests.conftest import folders_below
-from harness.tests.helpers import carriers, eventually, fake, start_fakes
+from harness.tests.helpers import SAY_READY, carriers, eventually, fake, is_alive, start_fakes
 
 NAMES = ("DATABASE_URL", "REDIS_URL", "HARNESS_RUN")
 
@@ -58,6 +63,18 @@ class Cli:
 @pytest.fixture
 def cli(folders: Folders) -> Cli:
     return Cli(folders)
+
+
+@pytest.fixture
+def here(folders: Folders, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs ``harness`` in this process, on folders of the test's own; gives its standard output."""
+    monkeypatch.setenv("HARNESS_RUNS", str(folders.runs))
+
+    def run(*arguments: str) -> str:
+        harness.main(args=list(arguments), prog_name="harness", standalone_mode=False)
+        return capsys.readouterr().out
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -160,20 +177,22 @@ def test_logs_of_one_and_of_all(running: RunningStack, up: Cli) -> None:
 
 
 def test_following_goes_on_until_interrupted(running: RunningStack, up: Cli) -> None:
-    with up.start("logs", "app", "--follow", "-n", "0") as process:
+    with up.start("logs", "twin-1", "--follow", "-n", "0") as process:
         assert process.stdout is not None
-        log = Path(running.resource("app").log)
+        log = Path(running.resource("twin-1").log)
         with log.open("a") as stream:
             # The reader may still be on its way, so lines come until one has arrived.
             def arrived() -> bool:
                 stream.write("and then\n")
                 stream.flush()
                 os.set_blocking(process.stdout.fileno(), False)  # type: ignore[union-attr]
-                return "app | and then" in (process.stdout.readline() or "")  # type: ignore[union-attr]
+                return "twin-1 | and then" in (process.stdout.readline() or "")  # type: ignore[union-attr]
 
             eventually(arrived, within=20, what="the followed line")
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
 
 
 def test_env_gives_what_manage_needs_but_not_the_runs_id(running: RunningStack, up: Cli) -> None:
@@ -194,10 +213,33 @@ def test_manage_passes_options_output_and_code_through(running: RunningStack, up
     up("manage", "shell", "--no-imports", "-c", "raise SystemExit(7)", code=7)
 
 
+@pytest.mark.stack
 def test_manage_without_a_stack_gets_a_throwaway_one_and_says_so(cli: Cli, folders: Folders) -> None:
     out, err = cli("manage", "shell", "--no-imports", "-c", "import os; print(os.environ['HARNESS_RUN'])")
     assert "throwaway" in err
     assert not carriers(out.strip())
+
+
+def test_manage_passes_a_request_to_end_on(running: RunningStack, up: Cli) -> None:
+    waiting = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    with up.start("manage", "shell", "--no-imports", "-c", waiting) as process:
+        assert process.stdout is not None
+        command = int(process.stdout.readline())
+        process.terminate()
+        assert process.wait(20) == 128 + signal.SIGTERM
+    assert not is_alive(command)
+
+
+@pytest.mark.parametrize("arguments", [("up", "--services", "embedded"), ("manage", "check")])
+def test_a_place_that_can_not_be_used_is_one_sentence(cli: Cli, arguments: tuple[str, ...]) -> None:
+    cli.environment["HARNESS_RUNS"] = "/proc/nope"
+    _, err = cli(*arguments, code=errors.PlaceUnusable.exit_code)
+    assert err.startswith("/proc/nope cannot be used:")
+
+
+def test_a_warning_is_seen_where_stdout_goes_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    StartProgress(make_console(stderr=False))(Progress(warning="Look out."))
+    assert capsys.readouterr() == ("", "Look out.\n")
 
 
 def test_reset_of_a_database_of_others_wants_a_yes(
@@ -219,6 +261,58 @@ def test_down_ends_what_another_terminal_started(folders: Folders) -> None:
         assert not carriers(stack.run_id)
 
 
+def test_a_run_beside_the_one_that_is_up_is_found(folders: Folders, here: Callable[..., str]) -> None:
+    with start_fakes(folders, fake("app")) as stack:
+        before = stack.resource("app").pid
+        assert json.loads(here("status", "--json"))["run"] == stack.run_id
+        assert here("logs", "app") == "app | hello from the fake\n"
+        assert json.loads(here("env", "--json"))["DATABASE_URL"] == stack.environment["DATABASE_URL"]
+        told = json.loads(here("restart", "app", "--json"))
+        assert (told["run"], told["resource"]["state"]) == (stack.run_id, "ready")
+        assert told["resource"]["pid"] == stack.resource("app").pid != before
+        # Ending is for those who say what.
+        with pytest.raises(NotRunning, match=stack.run_id) as caught:
+            here("down")
+        assert "--run ID" in caught.value.hint
+        with start_fakes(folders, fake("app")) as other:
+            for command in (("status",), ("logs",), ("env",), ("restart", "app")):
+                with pytest.raises(NotRunning, match=f"{stack.run_id}, {other.run_id}|{other.run_id}, {stack.run_id}"):
+                    here(*command)
+        here("down", "--run", stack.run_id)
+        assert not carriers(stack.run_id)
+
+
+def test_one_that_is_killed_is_started_again(folders: Folders, here: Callable[..., str]) -> None:
+    with start_fakes(folders, fake("app"), up=True) as stack:
+        stack.kill("app")
+        assert here("restart", "app").startswith("app is ready again, process ")
+        assert stack.resource("app").state == "ready"
+        with pytest.raises(NotRunning, match="nobody") as caught:
+            here("restart", "nobody")
+        assert caught.value.hint == "It has: app."
+
+
+def test_what_is_logged_last_is_still_shown(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    following, shown = threading.Event(), list[Line]()
+
+    def printer(*_: object) -> Callable[[Line], None]:
+        following.set()
+        return shown.append
+
+    monkeypatch.setattr(lifecycle, "_POLL", 600.0)
+    monkeypatch.setattr(lifecycle, "LogPrinter", printer)
+    program = f"import sys\n{SAY_READY}\nsignal.signal(15, lambda *_: sys.exit('bye'))\nsignal.pause()"
+    with start_fakes(folders, fake("app", program)) as stack:
+        console = make_console(stderr=False)
+        thread = threading.Thread(target=lambda: lifecycle._follow(console, stack, quiet=False))
+        thread.start()
+        assert following.wait(10)
+        stack.shutdown()
+        thread.join()
+    assert shown == [Line("app", "bye")]
+
+
+@pytest.mark.stack
 @pytest.mark.parametrize("reached", ["up.lock", "*/supervisor.lock", "*/logs/redis.log", "*/logs/prepare.log"])
 def test_ctrl_c_at_any_moment_ends_everything_with_130(cli: Cli, folders: Folders, reached: str) -> None:
     with cli.start("up", "--services", "embedded") as process:
@@ -233,8 +327,7 @@ def test_ctrl_c_at_any_moment_ends_everything_with_130(cli: Cli, folders: Folder
 
 @pytest.mark.stack
 def test_the_whole_stack_goes_up_is_reset_and_goes_down(cli: Cli, folders: Folders) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     out, err = cli("up", "--detach", "--json", "--services", "embedded", "--scale", "backend=2", "--port", str(port))
     try:
         record = json.loads(out)

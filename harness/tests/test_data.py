@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -9,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import DataUnusable
-from harness.folders import Folders, write_private
+from harness.errors import DataUnusable, DiskFull, PlaceUnusable
+from harness.folders import Folders, place_trouble, private_folder, write_private
 from harness.services import postgres
-from harness.services.account import owned_folder, relocation, server_account, usable_folder
+from harness.services.account import Account, owned_folder, relocation, server_account, usable_folder
 from harness.services.credentials import FILE, Credentials
 from harness.services.embedded import EmbeddedSource
 
@@ -77,12 +78,32 @@ def test_a_folder_that_somebody_put_there_is_refused(tmp_path: Path) -> None:
 def test_data_of_another_version_is_refused_with_the_next_step(tmp_path: Path) -> None:
     (tmp_path / "PG_VERSION").write_text("9\n")
     with pytest.raises(DataUnusable, match="PostgreSQL 9") as caught:
-        postgres.check_cluster(tmp_path)
+        postgres.check_cluster(tmp_path, None)
     assert "Move" in caught.value.hint
 
 
 def test_the_pid_file_of_a_crash_is_cleared_even_if_its_number_is_in_use(tmp_path: Path) -> None:
     (tmp_path / "PG_VERSION").write_text(postgres.version().split(".")[0])
     (tmp_path / "postmaster.pid").write_text(f"{os.getpid()}\n/somewhere\n")
-    postgres.check_cluster(tmp_path)
+    postgres.check_cluster(tmp_path, None)
     assert not (tmp_path / "postmaster.pid").exists()
+
+
+def test_data_of_another_account_is_refused_with_the_next_step(tmp_path: Path) -> None:
+    (tmp_path / "PG_VERSION").write_text(postgres.version().split(".")[0])
+    other = Account(uid=os.geteuid() + 54_321, gid=0)
+    with pytest.raises(DataUnusable, match="belongs to") as caught:
+        postgres.check_cluster(tmp_path, other)
+    assert "Start it as the one who made it" in caught.value.hint
+
+
+def test_a_place_of_somebody_else_is_one_sentence_with_the_next_step(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file") as caught:
+        private_folder(tmp_path / "file" / "runs")
+    trouble = place_trouble(caught.value)
+    assert isinstance(trouble, PlaceUnusable)
+    assert str(trouble) == f"{tmp_path}/file/runs cannot be used: Not a directory."
+    assert "HARNESS_RUNS" in trouble.hint
+    assert isinstance(place_trouble(OSError(errno.ENOSPC, "full")), DiskFull)
+    assert place_trouble(BrokenPipeError()) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import select
@@ -63,6 +64,14 @@ def test_a_demo_stays_up_until_ctrl_c(tmp_path: Path) -> None:
             shown = read_until(ours, "End it with Ctrl-C.", within=100)
             (run,) = (path.name for path in (tmp_path / "runs").iterdir() if path.is_dir())
             assert "look for yourself" in shown
+            assert f"harness status --run {run}" in shown
+            looked = subprocess.run(
+                [sys.executable, "-m", "harness", "status", "--json"],
+                env={**os.environ, "HARNESS_RUNS": str(tmp_path / "runs")},
+                capture_output=True,
+                check=True,
+            )
+            assert json.loads(looked.stdout)["run"] == run
             assert demo.poll() is None
             assert carriers(run)
             os.write(ours, CTRL_C)

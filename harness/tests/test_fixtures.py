@@ -18,8 +18,10 @@ def test_live_store_makes_empty_stores(live_store: Callable[[], LiveStore]) -> N
     assert (one.user, one.scopes, one.cursor) == (None, frozenset(), None)
 
 
-def test_stack_is_whole_and_has_two_backends(stack: RunningStack, request: pytest.FixtureRequest) -> None:
+def test_stack_is_whole_and_has_two_of_each(stack: RunningStack, request: pytest.FixtureRequest) -> None:
     assert len(stack.backends) == 2
+    assert {"relay-1", "relay-2", "worker-1", "worker-2"} <= {status.name for status in stack.resources()}
+    assert stack.services == ("embedded", "embedded")
     assert {status.state for status in stack.resources()} == {"ready", "done"}
     assert request.node.get_closest_marker("stack") is not None
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -47,6 +48,8 @@ with start_stack(options, folders=folders) as stack:
 """
 
 Spawn = Callable[..., subprocess.Popen[str]]
+
+pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
@@ -171,6 +174,15 @@ def test_a_process_that_left_its_group_is_found_by_the_run(folders: Folders) -> 
     with start_fakes(folders, fake("app", escaping)) as stack:
         run = stack.run_id
     assert nothing_left(run)
+
+
+def test_starts_at_once_do_not_sweep_each_other(folders: Folders) -> None:
+    def start(_: int) -> bool:
+        with start_fakes(folders, fake("app")) as stack:
+            return stack.resource("app").state == "ready"
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(start, range(4))) == [True] * 4
 
 
 def test_only_the_newest_run_folders_are_kept(folders: Folders) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from harness.folders import CHECKOUT
 from harness.stack import RunningStack
+from harness.tests.freezing import frozen_relays
 
 
 def run_locust(
@@ -57,11 +57,8 @@ def test_many_play_at_once_with_true_latencies_and_take_turns(stack: RunningStac
 
 
 def test_what_does_not_arrive_fails_the_run(stack: RunningStack, people: Path) -> None:
-    stack.kill("relay", signal.SIGSTOP)
-    try:
+    with frozen_relays(stack):
         done = run_locust(stack, people, "--users", "1", "--run-time", "3s", "--json")
-    finally:
-        stack.kill("relay", signal.SIGCONT)
     assert done.returncode == 1, done.stdout + done.stderr
     assert counts(done.stdout, "PLAY")[1] >= 1
 
@@ -78,7 +75,11 @@ def test_missing_people_and_addresses_are_explained(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
-    [(["--users", "0"], "no number of users"), (["--run-time", "soon"], "no time such as 30s, 2m or 1h30m")],
+    [
+        (["--users", "0"], "no number of users"),
+        (["--run-time", "soon"], "no time such as 30s, 2m or 1h30m"),
+        (["--run-time", "0m0s"], "give at least 1s"),
+    ],
 )
 def test_bad_options_start_nothing(tmp_path: Path, arguments: list[str], complaint: str) -> None:
     done = subprocess.run(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import environments, locks
+from tools import environments, locks, results
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 UV = """\
@@ -90,7 +90,10 @@ def test_a_linter_setting_costs_no_installation(tree: Path, uv: FakeUv) -> None:
     environments.development_environment()
     uv.asked()
     project = tree / "pyproject.toml"
-    project.write_text(project.read_text().replace("line-length = 110", "line-length = 111"))
+    before = project.read_text()
+    changed = before.replace("line-length = 120", "line-length = 121")
+    assert changed != before
+    project.write_text(changed)
 
     environments.development_environment()
     assert uv.asked() == []
@@ -117,6 +120,25 @@ def test_an_environment_whose_python_is_gone_is_made_anew(tree: Path, uv: FakeUv
 
     environments.development_environment()
     assert uv.asked() == ["venv", "pip sync", "pip install"]
+
+
+def test_a_checkout_that_was_moved_gets_an_environment_of_its_own(
+    tree: Path, uv: FakeUv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments.development_environment()
+    moved = tree.with_name("moved")
+    shutil.copytree(tree, moved, symlinks=True)
+    litter = moved / ".venv" / "bin" / "pytest"
+    litter.write_text(f"#!{tree}/.venv/bin/python")
+    for name, place in {"ROOT": "", "CACHE": ".cache", "VENV": ".venv", "STAMP": ".venv/.prepared"}.items():
+        monkeypatch.setattr(environments, name, moved / place)
+    uv.asked()
+
+    environments.development_environment()
+    assert uv.asked() == ["venv", "pip sync", "pip install"]
+    assert not litter.exists()
+    environments.development_environment()
+    assert uv.asked() == []
 
 
 @pytest.mark.parametrize(
@@ -200,3 +222,18 @@ def test_a_registry_in_a_lock_file_is_a_fault(tree: Path) -> None:
     (fault,) = locks.faults(root=tree)
     assert fault.startswith("requirements/nox.txt:")
     assert "names a URL or registry" in fault
+
+
+def test_skipped_tests_are_counted_and_told(tmp_path: Path) -> None:
+    report = tmp_path / "tests.xml"
+    suite = '<testsuites><testsuite tests="9" skipped="2" failures="1" errors="1"/></testsuites>'
+    report.write_text(suite)
+    counts = results.counts_of(report)
+    assert counts == results.Counts(passed=5, failed=2, skipped=2)
+    assert results.counts_of(tmp_path / "nothing.xml") == results.Counts(0, 0)
+
+    parts = [results.Part("lint", results.Counts(4, 0), 1.0), results.Part("tests", counts, 2.0)]
+    lines = results.table(parts).splitlines()
+    assert lines[-1] == "9 passed, 2 failed, 2 skipped"
+    assert lines[2].split() == ["tests", "5", "2", "2", "2.0", "s"]
+    assert results.table(parts[:1]).splitlines()[-1] == "4 passed, 0 failed"

@@ -13,6 +13,7 @@ from junitparser import JUnitXml
 import harness.stack
 from harness.cli.play import demo, scenario
 from harness.errors import NotRunning
+from harness.play.errors import ScenarioNotFound
 from harness.stack import RunningStack, attach
 
 SLOW = """
@@ -83,6 +84,16 @@ def test_bad_use_is_explained(command: Command, arguments: list[str], complaint:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["scenario", "demo"])
+def test_nothing_to_play_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / "scenarios").mkdir()
+    monkeypatch.chdir(tmp_path)
+    played = {"scenario": scenario, "demo": demo}[name]
+    with pytest.raises(ScenarioNotFound, match="nothing was played") as caught:
+        played.main([], standalone_mode=False)
+    assert caught.value.exit_code == 2
+
+
 def test_a_stack_that_is_not_there_fails_the_scenario_and_says_so(command: Command, tmp_path: Path) -> None:
     people = tmp_path / "people.json"
     people.write_text(json.dumps([{"name": name, "password": "word"} for name in ("alice", "bob", "carol")]))
@@ -115,6 +126,7 @@ def test_a_demo_plays_on_the_stack_that_is_up_and_leaves_it(
     assert code == 0
     for text in ("1/1", "“No reload, no polling: watch the name change.”", "✔ An admin renames Bob", " of 10 s"):
         assert text in shown
+    assert f"harness status --run {up.run_id}" in shown
     for text in (up.urls.app, up.urls.admin, "alice-demo", "admin-demo", "report.json"):
         assert text in shown
     assert up.resource("backend-1").state == "ready"

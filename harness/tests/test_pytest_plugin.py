@@ -11,6 +11,9 @@ from junitparser import JUnitXml
 
 from harness.tests.helpers import carriers
 
+# Each is a session of pytest of its own.
+pytestmark = pytest.mark.stack
+
 STORY = """
 from __future__ import annotations
 from harness import Stage, scenario
@@ -132,7 +135,6 @@ def test_a_failed_scenario_says_where_its_evidence_lies(stories: Path) -> None:
     assert (suite.tests, suite.failures) == (2, 1)
 
 
-@pytest.mark.stack
 def test_services_are_there_before_the_settings_and_gone_afterwards(tmp_path: Path) -> None:
     (tmp_path / "test_probe.py").write_text(PROBE, encoding="utf-8")
     # Settings that fail to load without the services.
@@ -147,7 +149,6 @@ def test_services_are_there_before_the_settings_and_gone_afterwards(tmp_path: Pa
     assert carriers(found["HARNESS_RUN"]) == []
 
 
-@pytest.mark.stack
 def test_services_end_where_the_settings_can_not_be_loaded(tmp_path: Path) -> None:
     (tmp_path / "settings_probe.py").write_text(
         "import os, pathlib\npathlib.Path('run').write_text(os.environ['HARNESS_RUN'])\n1 / 0\n",

@@ -12,12 +12,13 @@ import psycopg
 import pytest
 import redis
 
-from harness.errors import DiskFull, NotReady, ServiceDidNotStart
+from harness.errors import DiskFull, NotReady, PlaceUnusable, ServiceDidNotStart
 from harness.folders import CHECKOUT, Folders
 from harness.services import launch
 from harness.services.launch import Launch
-from harness.stack import RunningStack, StackOptions, start_stack
+from harness.stack import Progress, RunningStack, StackOptions, start_stack
 from harness.stack.plan import SERVICES
+from harness.stack.start import _warn
 
 KEPT = StackOptions(services="embedded", resources=SERVICES, durable=True)
 
@@ -119,6 +120,7 @@ def test_throwaway_data_goes_with_the_run(folders: Folders) -> None:
     assert not data.parent.exists()
 
 
+@pytest.mark.stack
 def test_kept_data_survives_and_is_durable(folders: Folders) -> None:
     with start_stack(KEPT, folders=folders) as stack:
         assert query(stack, "SHOW fsync") == "on"
@@ -133,6 +135,7 @@ def test_kept_data_survives_and_is_durable(folders: Folders) -> None:
         assert stack.environment["SECRET_KEY"] == secret
 
 
+@pytest.mark.stack
 def test_kept_data_that_is_in_use_is_refused(folders: Folders) -> None:
     with start_stack(KEPT, folders=folders) as stack:
         process = stack.resource("postgres").pid
@@ -156,12 +159,22 @@ def test_servers_that_run_elsewhere_are_used_and_left_alone(
 ) -> None:
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.setenv(name, servers.environment[name])
-    with start_stack(StackOptions(services="auto", resources=SERVICES), folders=folders) as stack:
+    told: list[Progress] = []
+    options = StackOptions(services="auto", resources=SERVICES)
+    with start_stack(options, on_progress=told.append, folders=folders) as stack:
+        (warning,) = (progress.warning for progress in told if progress.warning)
+        assert warning == f"Using the database of DATABASE_URL: {without_password(stack.environment['DATABASE_URL'])}"
         assert stack.services == ("url", "url")
         assert stack.environment["DATABASE_URL"] == servers.environment["DATABASE_URL"]
         with pytest.raises(Exception, match="runs elsewhere"):
             stack.kill("postgres")
     assert query(servers, "SELECT 1") == 1
+
+
+def test_seeding_a_database_of_others_is_announced() -> None:
+    sentence = _warn("postgres://db.example:5432/app", None)
+    assert sentence.startswith("Using the database of DATABASE_URL: postgres://db.example:5432/app.")
+    assert "migrated and seeded with development people" in sentence
 
 
 def launched(folders: Folders, data: Path, monkeypatch: pytest.MonkeyPatch) -> Launch:
@@ -199,3 +212,14 @@ def test_a_tool_that_fails_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(ServiceDidNotStart, match="not today"):
         make_cluster(tmp_path / "data", source, programs, None, password="x", durable=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "template"]
+
+
+def test_a_place_that_can_not_be_used_ends_the_launcher_with_its_code_and_a_sentence(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    launched(folders, tmp_path / "file" / "data", monkeypatch)
+    with pytest.raises(SystemExit) as caught:
+        launch.main()
+    assert caught.value.code == PlaceUnusable.exit_code
+    assert "file/data cannot be used: Not a directory." in capsys.readouterr().err

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -21,7 +24,7 @@ KEEP = "kept"
 def state(servers: RunningStack) -> Iterator[KeepState]:
     """A database with one row, kept as a state."""
     url = states.with_database(servers.environment["DATABASE_URL"], "app")
-    databases = ("app", "app_next", "app_kept", "app_kept_draft", "app_kept_next")
+    databases = ("app", "app_next", "app_old", "app_kept", "app_kept_draft", "app_kept_next")
     with psycopg.connect(servers.environment["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("CREATE DATABASE app")
         yield KeepState(url=url, template=KEEP, fingerprint="one")
@@ -66,6 +69,61 @@ def test_a_restore_ends_open_connections_and_the_next_one_works(state: KeepState
     assert execute(state.url, "SELECT name FROM people") == [("alice",)]
 
 
+def test_clients_that_come_back_at_once_do_not_stop_a_restore(state: KeepState) -> None:
+    fill(state.url)
+    states.keep(state)
+    done, came = threading.Event(), threading.Event()
+
+    def insist() -> None:
+        while not done.is_set():
+            with suppress(psycopg.Error), psycopg.connect(state.url, autocommit=True) as connection:
+                connection.execute("SELECT 1")
+                came.set()
+                connection.execute("SELECT pg_sleep(60)")
+
+    clients = [threading.Thread(target=insist) for _ in range(3)]
+    for client in clients:
+        client.start()
+    try:
+        assert came.wait(10)
+        execute(states.with_database(state.url, "stack"), "SELECT 1")
+        for _ in range(3):
+            states.restore(state)
+    finally:
+        done.set()
+        ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'app'"
+        while any(client.is_alive() for client in clients):
+            execute(states.with_database(state.url, "stack"), ending)
+            clients[0].join(0.05)
+    assert execute(state.url, "SELECT name FROM people") == [("alice",)]
+
+
+@pytest.mark.parametrize("reached", ["CREATE DATABASE", "RENAME", "DROP DATABASE"])
+def test_a_restore_that_is_killed_anywhere_keeps_a_whole_database(
+    state: KeepState, reached: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(state.url)
+    states.keep(state)
+    execute(state.url, "UPDATE people SET name = 'of the developer'")
+    run, done = states._execute, []
+
+    def dies(connection: psycopg.Connection[object], statement: LiteralString, *names: str) -> None:
+        run(connection, statement, *names)
+        done.append(statement)
+        if reached in statement and "CREATE DATABASE" in "".join(done):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(states, "_execute", dies)
+    with pytest.raises(KeyboardInterrupt):
+        states.restore(state)
+    monkeypatch.undo()
+    (row,) = execute(state.url, "SELECT name FROM people")
+    assert row in [("of the developer",), ("alice",)]
+    states.tidy(state)
+    left = execute(states.with_database(state.url, "stack"), "SELECT datname FROM pg_database WHERE datname ~ '^app'")
+    assert sorted(left) == [("app",), ("app_kept",)]
+
+
 def test_other_code_makes_a_state_outdated_until_it_is_rebuilt(state: KeepState) -> None:
     fill(state.url)
     states.keep(state)
@@ -106,4 +164,8 @@ def test_the_fingerprint_sees_code_and_no_tests(tmp_path: Path) -> None:
     (tmp_path / "stack" / "app" / "tests" / "test_a.py").write_text("a = 1")
     assert code_fingerprint(tmp_path) == first
     code.write_text("a = 2")
-    assert code_fingerprint(tmp_path) != first
+    second = code_fingerprint(tmp_path)
+    assert second != first
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "stack.txt").write_text("django==5.2")
+    assert code_fingerprint(tmp_path) != second

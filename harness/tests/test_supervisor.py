@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import json
 import signal
+import socket
 import stat
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -14,18 +20,23 @@ import pytest
 from harness.errors import (
     DiskFull,
     HarnessError,
+    ManageFailed,
     NotReady,
     NotRunning,
     PortTaken,
     ResourceFailed,
     ServiceDidNotStart,
+    SupervisorSilent,
 )
 from harness.folders import Folders
 from harness.resources import HttpReady, RedisPing, Resource
-from harness.stack import Progress, StackOptions, attach, start_stack
+from harness.stack import Progress, StackOptions, attach, start, start_stack, supervisor
+from harness.stack.child import Child, StartFailed
+from harness.stack.control import Client, as_error
 from harness.tests.helpers import (
     FOREVER,
     NOTIFIES,
+    SAY_READY,
     STUBBORN,
     carriers,
     eventually,
@@ -104,15 +115,107 @@ def test_one_that_never_says_so_is_not_ready(folders: Folders) -> None:
     assert not carriers(run_folder(folders).name)
 
 
-def test_a_message_that_names_another_run_does_not_count(folders: Folders) -> None:
-    program = f"import os\nos.environ['HARNESS_RUN'] = 'another'\n{NOTIFIES}"
-    with pytest.raises(NotReady):
-        start_fakes(folders, fake("app", program, within=1.0))
+def test_a_message_that_names_another_run_does_not_count(folders: Folders, tmp_path: Path) -> None:
+    said, go = tmp_path / "said", tmp_path / "go"
+    program = (
+        f"import os, pathlib, time\nos.environ['HARNESS_RUN'] = 'another'\n{SAY_READY}\n"
+        f"pathlib.Path({str(said)!r}).touch()\n"
+        f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)\nraise SystemExit(3)"
+    )
+    states: list[str] = []
+
+    def look() -> None:
+        eventually(said.exists, within=30, what="the message was sent")
+        stack = attach(run_folder(folders).name, folders=folders)
+        # Each answer is a turn of the supervisor, which had the message before the first.
+        states.extend(stack.resource("app").state for _ in range(3))
+        go.touch()
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    with pytest.raises(ResourceFailed, match="app ended with code 3"):
+        start_fakes(folders, fake("app", program))
+    watcher.join()
+    assert states == ["starting"] * 3
 
 
 def test_a_full_disk_is_called_that(folders: Folders) -> None:
     with pytest.raises(DiskFull, match="disk is full"):
         start_fakes(folders, task("prepare", "with open('/dev/full', 'w') as file: file.write('x')"))
+
+
+def test_no_room_for_a_log_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def start() -> None:
+        await Child(task("prepare", "pass"), run="r", logs=tmp_path, sockets=tmp_path, changed=lambda: None).start()
+
+    monkeypatch.setattr("harness.stack.child.os.open", full)
+    with pytest.raises(StartFailed) as caught:
+        asyncio.run(start())
+    assert isinstance(as_error(caught.value.failure), DiskFull)
+
+
+def test_no_room_for_the_control_socket_is_a_full_disk(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(**_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp")
+
+    monkeypatch.setattr(supervisor, "_first_line", lambda: made_plan(folders).to_line())
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    supervisor.main()
+    line = capsys.readouterr().out
+    with subprocess.Popen(["printf", "%s", line], stdout=subprocess.PIPE) as process, pytest.raises(DiskFull):
+        start._control_path(made_plan(folders), process)
+
+
+def test_a_supervisor_that_says_nothing_does_not_hold_up_the_start_for_ever(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "_SUPERVISOR_START", 0.1)
+    with subprocess.Popen([sys.executable, "-c", FOREVER], stdout=subprocess.PIPE) as process:
+        try:
+            with pytest.raises(SupervisorSilent, match="not begun"):
+                start._control_path(made_plan(folders), process)
+        finally:
+            process.kill()
+
+
+def made_plan(folders: Folders) -> supervisor.Plan:
+    return supervisor.Plan(
+        run="r", folder=str(folders.runs / "r"), resources=(), facts={}, public={}, remove=(), places=(), locks=()
+    )
+
+
+def test_a_supervisor_that_does_not_answer_in_time_is_not_called_gone(tmp_path: Path) -> None:
+    path = tmp_path / "control"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        with pytest.raises(SupervisorSilent, match=r"not answered within 0\.1 s"):
+            Client(path).ask("status", within=0.1)
+
+
+def test_what_a_command_refuses_is_one_sentence(folders: Folders) -> None:
+    program = "print('noise')\nraise SystemExit('CommandError: The database d is not empty.')"
+    with pytest.raises(ManageFailed) as caught:
+        start_fakes(folders, task("prepare", program))
+    assert str(caught.value) == "The database d is not empty."
+
+
+def test_what_a_shell_holds_by_chance_does_not_reach_the_processes(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PGHOST", "PGSSLMODE", "SECRET_KEY_FILE", "HARMLESS"):
+        monkeypatch.setenv(name, "by chance")
+    program = "import json, os\nprint(json.dumps(dict(os.environ)), flush=True)"
+    with start_fakes(folders, fake("app", f"{program}\n{NOTIFIES}", environment={"SECRET_KEY": "ours"})) as stack:
+        found = json.loads((stack.folder / "logs" / "app.log").read_text().splitlines()[0])
+        assert stack.environment["DJANGO_SETTINGS_MODULE"] == "stack.config.settings"
+    assert (found["SECRET_KEY"], found["HARMLESS"]) == ("ours", "by chance")
+    assert not {"PGHOST", "PGSSLMODE", "SECRET_KEY_FILE"} & set(found)
 
 
 def test_a_port_lost_to_another_program_is_called_that(folders: Folders) -> None:
@@ -177,13 +280,15 @@ def test_a_restart_that_fails_says_why_and_leaves_the_rest(folders: Folders, tmp
     mark = tmp_path / "second"
     program = (
         f"import pathlib\nmark = pathlib.Path({str(mark)!r})\n"
-        f"if mark.exists(): raise SystemExit('not again')\nmark.touch()\n{NOTIFIES}"
+        f"if mark.exists(): raise SystemExit('not again')\nmark.touch()\n"
+        f"print('No space left on device', flush=True)\n{NOTIFIES}"
     )
     with start_fakes(folders, fake("app", program), fake("other")) as stack:
         stack.kill("app")
+        # What the former life wrote explains nothing.
         with pytest.raises(ResourceFailed, match="app ended with code 1") as caught:
             stack.start("app")
-        assert caught.value.lines[-1] == "not again"
+        assert (caught.value.resource, caught.value.lines) == ("app", ("not again",))
         assert stack.resource("other").state == "ready"
 
 
@@ -232,7 +337,11 @@ def test_attaching_to_a_run_gives_the_same_stack_and_closing_only_lets_go(folder
             assert other.environment == stack.environment
             assert other.resources() == stack.resources()
         assert stack.resource("app").state == "ready"
-        other.shutdown()
+        # Two may ask at once; both find it ended.
+        second = threading.Thread(target=other.shutdown)
+        second.start()
+        stack.shutdown()
+        second.join()
         assert not carriers(stack.run_id)
     with pytest.raises(NotRunning):
         attach(stack.run_id, folders=folders)

@@ -36,6 +36,8 @@ class UserAdmin(UserModelAdmin):
         super().save_model(request, obj, form, change)
         if not change:
             Profile.objects.create(user=obj)
+        elif "is_active" in form.changed_data:
+            services.user_set_active(user_id=obj.pk, active=obj.is_active)
 
     @admin.action(description="Sign out everywhere", permissions=["change"])
     def sign_out_everywhere(self, request: HttpRequest, queryset: QuerySet[User]) -> None:

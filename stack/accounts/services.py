@@ -41,6 +41,15 @@ def profile_update(*, user_id: int, **fields: str) -> Profile:
     return profile
 
 
+@transaction.atomic
+def user_set_active(*, user_id: int, active: bool) -> None:
+    """Enable or disable a user; all its sessions end either way."""
+    User.objects.filter(pk=user_id).update(is_active=active)
+    # Django refuses the sessions of the disabled, but keeps them, and a sign-in at that moment may have added one:
+    # neither may come back to life.
+    sign_out_everywhere(user_ids=[user_id])
+
+
 def sign_in(request: HttpRequest, *, username: str, password: str) -> User:
     """Begin a new session, so that a key known to someone before is worth nothing.
 
@@ -50,7 +59,11 @@ def sign_in(request: HttpRequest, *, username: str, password: str) -> User:
     user = authenticate(request, username=username, password=password)
     if not isinstance(user, User):
         raise WrongCredentials
+    before = request.session.session_key
     login(request, user)
+    if request.session.session_key == before:
+        # Django keeps the key for a user who was signed in already.
+        request.session.cycle_key()
     return user
 
 

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from stack.chat import selectors, services
-from stack.chat.models import LONGEST_TEXT
+from stack.chat.models import LONGEST_TEXT, MOST_MEMBERS
 from stack.chat.serializers import (
     ChatDetailSerializer,
     MemberSerializer,
@@ -20,7 +20,6 @@ from stack.chat.serializers import (
 from stack.viewer import viewer_id
 
 LARGEST = BigIntegerField.MAX_BIGINT
-MOST_MEMBERS = 500
 
 
 class ChatTitleSerializer(serializers.Serializer[Any]):

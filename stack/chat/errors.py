@@ -4,6 +4,8 @@ from http import HTTPStatus
 
 from rest_framework.exceptions import APIException
 
+from stack.chat.models import MOST_MEMBERS
+
 
 class ChatError(APIException):
     """What the chat refuses; the API answers with it as it is."""
@@ -31,6 +33,14 @@ class UnknownUsers(ChatError):
     status_code = HTTPStatus.BAD_REQUEST
     default_code = "unknown_users"
     default_detail = "Some of these users do not exist."
+
+
+class TooManyMembers(ChatError):
+    """The chat would have more members than a chat may have."""
+
+    status_code = HTTPStatus.CONFLICT
+    default_code = "too_many_members"
+    default_detail = f"A chat has at most {MOST_MEMBERS} members: remove somebody first, or start another chat."
 
 
 class OwnerStays(ChatError):

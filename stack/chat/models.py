@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models.functions import Length, Now
 
 LONGEST_TEXT = 10_000
+# Members see each other's profiles: what a chat makes visible grows with the square of their number.
+MOST_MEMBERS = 50
 
 models.TextField.register_lookup(Length)
 

@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection, transaction
 
 from stack.chat import errors
-from stack.chat.models import Chat, ChatMember, Message, ReadMark
+from stack.chat.models import MOST_MEMBERS, Chat, ChatMember, Message, ReadMark
 
 RAISE_MARK = """
     INSERT INTO chat_readmark AS mark (user_id, chat_id, number) VALUES (%s, %s, %s)
@@ -20,9 +20,12 @@ def chat_create(*, owner_id: int, title: str = "", member_ids: Iterable[int] = (
     """Create a chat of its owner and these users.
 
     Raises:
+        TooManyMembers: with its owner they are more than 50.
         UnknownUsers: one of them does not exist or is disabled.
     """
     others = set(member_ids) - {owner_id}
+    if len(others) >= MOST_MEMBERS:
+        raise errors.TooManyMembers
     _require_active(others)
     chat = Chat.objects.create(title=title)
     ChatMember.objects.bulk_create(
@@ -60,10 +63,17 @@ def member_add(*, chat_id: int, by: int, user_id: int) -> tuple[ChatMember, bool
 
     Raises:
         UnknownUsers: the user does not exist or is disabled.
+        TooManyMembers: the chat has 50 members already.
     """
     _lock(chat_id)
     _require_owner(chat_id, by)
     _require_active({user_id})
+    members = ChatMember.objects.filter(chat_id=chat_id)
+    if (member := members.filter(user_id=user_id).first()) is not None:
+        return member, False
+    if members.count() >= MOST_MEMBERS:
+        raise errors.TooManyMembers
+    # Something other than this service may add the same user, without the chat's lock.
     return ChatMember.objects.get_or_create(chat_id=chat_id, user_id=user_id)
 
 

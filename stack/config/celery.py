@@ -9,12 +9,14 @@ from celery import Celery
 from celery.signals import worker_ready
 
 from stack import notify
+from stack.jobs.worker import Resending
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stack.config.settings")
 
 app = Celery("stack")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["consumer"].add(Resending)
 
 
 @worker_ready.connect

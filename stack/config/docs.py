@@ -21,6 +21,6 @@ class DocsView(SpectacularSwaggerView):
     @extend_schema(exclude=True)
     @method_decorator(ensure_csrf_cookie)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        response: Response = super().get(request, *args, **kwargs)
+        response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         response.data["csrf_cookie_name"] = settings.CSRF_COOKIE_NAME
         return response

@@ -32,6 +32,8 @@ OPTIONAL = (
     "HARNESS_RUN",
 )
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+IOS_APP = "capacitor://localhost"
+"""The origin of an iOS app's web view; no browser page can have it."""
 SHORTEST_SECRET_KEY = 50
 FEWEST_SECRET_KEY_CHARACTERS = 16
 SIGN_IN_RATE = "10/min"
@@ -140,18 +142,31 @@ def _production_problems(
     secret_key: str, hosts: tuple[str, ...], origins: tuple[str, ...], *, rate_given: bool
 ) -> list[str]:
     problems = []
-    if len(secret_key) < SHORTEST_SECRET_KEY or len(set(secret_key)) < FEWEST_SECRET_KEY_CHARACTERS:
+    if _is_weak(secret_key):
         problems.append(
             f"SECRET_KEY is too weak for production: use at least {SHORTEST_SECRET_KEY} random characters, "
             "such as those of python -c 'import secrets; print(secrets.token_urlsafe(50))'"
         )
-    if "*" in hosts:
-        problems.append("ALLOWED_HOSTS must name the hosts in production, not *")
-    if plain := [origin for origin in origins if origin.startswith("http://")]:
+    if wide := [host for host in hosts if "*" in host or (host[0] == "." and "." not in host.strip("."))]:
+        problems.append(f"ALLOWED_HOSTS holds {_join(wide)}, but must name the hosts in production")
+    if wide := [origin for origin in origins if "*" in origin or "://." in origin]:
+        problems.append(f"APP_ORIGINS holds {_join(wide)}, but must name each origin in production")
+    if plain := [origin for origin in origins if not origin.startswith("https://") and origin != IOS_APP]:
         problems.append(f"APP_ORIGINS holds {_join(plain)}, but production wants https")
     if rate_given:
         problems.append("SIGN_IN_RATE may not be set in production: guessing passwords would become quicker")
     return problems
+
+
+def _is_weak(key: str) -> bool:
+    return (
+        len(key) < SHORTEST_SECRET_KEY
+        or len(set(key)) < FEWEST_SECRET_KEY_CHARACTERS
+        # What `startproject` writes into a project's source.
+        or key.startswith("django-insecure-")
+        # A shorter text again and again.
+        or any(key[size:] == key[:-size] for size in range(1, len(key) // 2 + 1))
+    )
 
 
 def _items(text: str) -> tuple[str, ...]:

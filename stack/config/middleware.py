@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+from io import SEEK_END
 
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
 from stack.config.problems import CONTENT_TYPE, problem
@@ -41,3 +44,25 @@ class ApiMiddleware(MiddlewareMixin):
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "private, no-store"
         return response
+
+
+class BodyLengthMiddleware(MiddlewareMixin):
+    """Gives chunked bodies the length they have, without which they would be taken for empty and for small."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if "HTTP_TRANSFER_ENCODING" in request.META and isinstance(request, ASGIRequest):
+            # Django has received the whole body into this file before it made the request.
+            file = request._stream
+            file.seek(0, SEEK_END)
+            request.META["CONTENT_LENGTH"] = str(file.tell())
+            file.seek(0)
+
+
+class SlashMiddleware(CommonMiddleware):
+    """Appends missing slashes to addresses of pages, never to the API's: a program wants a 404 there.
+
+    A redirect would lose what was posted, which Django answers in development by failing.
+    """
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        return not request.path_info.startswith(API) and super().should_redirect_with_slash(request)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import VALIDATION_ERROR, ErrorResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
+
+from stack.config.parsers import PayloadTooLarge
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:stack:problem:"
@@ -66,6 +69,9 @@ class ProblemHandler(ExceptionHandler):
     def convert_known_exceptions(self, exc: Exception) -> Exception:
         if isinstance(exc, OperationalError | InterfaceError):
             return ServiceUnavailable()
+        # Django's own limit, which a body passes before it comes to the parser's.
+        if isinstance(exc, RequestDataTooBig):
+            return PayloadTooLarge()
         return super().convert_known_exceptions(exc)
 
     def get_response(self, exc: exceptions.APIException, data: dict[str, Any]) -> Response:

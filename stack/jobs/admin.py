@@ -22,7 +22,7 @@ class JobAdmin(JobModelAdmin):
     list_filter = ("kind", "state")
     search_fields = ("owner__username", "error")
     raw_id_fields = ("owner",)
-    readonly_fields = ("state", "progress", "result", "error", "created_at")
+    readonly_fields = ("state", "progress", "result", "error", "created_at", "updated_at", "starts")
 
     def save_model(self, request: HttpRequest, obj: Job, form: ModelForm[Job], change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -14,7 +14,7 @@ from redis import ConnectionError as RedisConnectionError
 from rest_framework.test import APIClient
 
 from stack.accounts.models import Session, User
-from stack.accounts.services import user_create
+from stack.accounts.services import user_create, user_set_active
 from stack.accounts.sessions import SessionStore
 from stack.accounts.throttling import SignInAddressThrottle, SignInThrottle
 
@@ -59,6 +59,28 @@ def test_a_session_knows_its_user_and_signing_in_changes_its_key(anna: User) -> 
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
     assert session.get_decoded()["before"] == 1
+
+
+def test_signing_in_again_changes_the_key(anna: User) -> None:
+    client = APIClient()
+    first = sign_in(client).cookies["sessionid"].value
+    second = sign_in(client).cookies["sessionid"].value
+    assert first != second
+    assert [session.pk for session in Session.objects.all()] == [second]
+    assert client.get("/api/session").json()["user"]["id"] == anna.pk
+
+
+def test_disabling_ends_the_sessions(anna: User) -> None:
+    client = APIClient()
+    client.force_login(anna)
+    APIClient().force_login(other := user_create(username="ben", password=None))
+    user_set_active(user_id=anna.pk, active=False)
+    assert [session.user_id for session in Session.objects.all()] == [other.pk]
+    # One that began at the very moment.
+    client.force_login(anna)
+    user_set_active(user_id=anna.pk, active=True)
+    assert client.get("/api/session").json() == {"user": None}
+    assert sign_in(client).status_code == 200
 
 
 def test_all_wrong_sign_ins_look_the_same(anna: User) -> None:

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from stack.accounts.models import User
 from stack.accounts.services import user_create
-from stack.chat.models import LONGEST_TEXT, Chat, Message
+from stack.chat.models import LONGEST_TEXT, MOST_MEMBERS, Chat, Message
 from stack.chat.services import chat_create
 
 pytestmark = pytest.mark.django_db
@@ -133,3 +133,13 @@ def test_members_come_and_go(client: APIClient, chat: Chat, ben: User) -> None:
     assert client.delete(f"{path}/{clara.pk}").status_code == 204
     assert client.delete(f"{path}/{clara.pk}").status_code == 404
     assert client.post(path, {"user": 10**9}).status_code == 400
+
+
+def test_a_full_chat_takes_nobody(client: APIClient, anna: User, ben: User) -> None:
+    ids = [user.pk for user in User.objects.bulk_create(User(username=f"user-{i}") for i in range(MOST_MEMBERS))]
+    assert client.post("/api/chats", {"members": [*ids, ben.pk]}).status_code == 400
+    refused = client.post("/api/chats", {"members": ids})
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:stack:problem:too_many_members")
+    chat = client.post("/api/chats", {"members": [anna.pk, *ids[1:]]}).json()
+    refused = client.post(f"/api/chats/{chat['id']}/members", {"user": ben.pk})
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:stack:problem:too_many_members")

@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection, connections, transaction
 from stack.accounts.models import User
 from stack.accounts.services import user_create
 from stack.chat import errors, services
-from stack.chat.models import LONGEST_TEXT, Chat, ChatMember, Message, ReadMark
+from stack.chat.models import LONGEST_TEXT, MOST_MEMBERS, Chat, ChatMember, Message, ReadMark
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +92,21 @@ def test_adding_again_is_harmless(world: World) -> None:
         False,
     )
     assert services.member_add(chat_id=world.chat.pk, by=world.owner.pk, user_id=world.owner.pk)[0].role == "owner"
+
+
+def test_a_chat_has_at_most_so_many_members(world: World) -> None:
+    others = User.objects.bulk_create(User(username=f"user-{i}") for i in range(MOST_MEMBERS))
+    ids = [user.pk for user in others]
+    with pytest.raises(errors.TooManyMembers):
+        services.chat_create(owner_id=world.owner.pk, member_ids=ids)
+    chat = services.chat_create(owner_id=world.owner.pk, member_ids=ids[1:])
+    assert chat.members.count() == MOST_MEMBERS == 50
+    with pytest.raises(errors.TooManyMembers):
+        services.member_add(chat_id=chat.pk, by=world.owner.pk, user_id=ids[0])
+    # Adding again stays harmless, and whoever leaves makes room.
+    assert not services.member_add(chat_id=chat.pk, by=world.owner.pk, user_id=ids[1])[1]
+    services.member_remove(chat_id=chat.pk, by=ids[1], user_id=ids[1])
+    assert services.member_add(chat_id=chat.pk, by=world.owner.pk, user_id=ids[0])[1]
 
 
 def test_only_the_owner_removes_others_and_stays(world: World) -> None:

@@ -84,6 +84,21 @@ def test_a_new_user_has_a_profile(client: Client) -> None:
     assert Profile.objects.filter(user__username="carl").exists()
 
 
+def test_sessions_of_a_disabled_user_stay_ended(client: Client, chat: Chat) -> None:
+    anna = User.objects.get(username="anna")
+    browser = Client()
+    browser.force_login(anna)
+    body = {"username": "anna", "email": ""}
+    assert client.post(url(User, "change", anna.pk), body | {"is_active": "on"}).status_code == 302
+    assert browser.get("/api/profile").status_code == 200
+    assert client.post(url(User, "change", anna.pk), body).status_code == 302
+    assert not User.objects.get(pk=anna.pk).is_active
+    assert not Session.objects.filter(user=anna).exists()
+    assert client.post(url(User, "change", anna.pk), body | {"is_active": "on"}).status_code == 302
+    assert User.objects.get(pk=anna.pk).is_active
+    assert browser.get("/api/profile").status_code == 401
+
+
 def test_a_new_message_takes_the_next_number(client: Client, chat: Chat) -> None:
     anna = User.objects.get(username="anna")
     body = {"chat": chat.pk, "sender": anna.pk, "client_id": str(uuid.uuid4()), "text": "from the admin"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from http.cookies import SimpleCookie
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -16,10 +17,14 @@ pytestmark = pytest.mark.django_db
 DOCS = "/api/docs/"
 
 
+def page_of(response: Any) -> Any:
+    return html.fromstring(response.content)
+
+
 def test_the_page_holds_no_script_and_no_token() -> None:
     client = Client()
     response = client.get(DOCS)
-    page = html.fromstring(response.content)
+    page = page_of(response)
     scripts = page.xpath("//script")
     assert scripts
     assert not any(script.text for script in scripts)
@@ -32,7 +37,7 @@ def test_the_page_holds_no_script_and_no_token() -> None:
 
 def test_the_page_names_what_its_script_needs() -> None:
     client = Client()
-    page = html.fromstring(client.get(DOCS).content)
+    page = page_of(client.get(DOCS))
     (place,) = page.xpath("//*[@id='swagger-ui']")
     assert place.get("data-csrf-cookie") in client.cookies
     assert place.get("data-csrf-header") == "X-CSRFTOKEN"
@@ -44,11 +49,13 @@ def test_the_page_names_what_its_script_needs() -> None:
 
 def test_the_script_reads_the_token_for_each_request() -> None:
     client = Client()
-    (own,) = (src for src in html.fromstring(client.get(DOCS).content).xpath("//script/@src") if "sidecar" not in src)
+    (own,) = (src for src in page_of(client.get(DOCS)).xpath("//script/@src") if "sidecar" not in src)
     script = client.get(own).content.decode()
     interceptor = script[script.index("const requestInterceptor") :]
     assert "request.headers[csrfHeader] = csrfToken();" in interceptor
-    assert "document.cookie" in script[script.index("const csrfToken = () =>") : script.index("const requestInterceptor")]
+    assert (
+        "document.cookie" in script[script.index("const csrfToken = () =>") : script.index("const requestInterceptor")]
+    )
     assert re.search(r"SwaggerUIBundle\(\{.*\brequestInterceptor,\n", script, re.DOTALL)
 
 
@@ -67,4 +74,5 @@ def test_the_cookie_is_what_the_api_takes_after_signing_in() -> None:
 
 
 def token(cookies: SimpleCookie) -> str:
-    return cookies["csrftoken"].value
+    value: str = cookies["csrftoken"].value
+    return value

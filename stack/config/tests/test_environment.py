@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from string import ascii_letters
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -20,7 +21,7 @@ PRODUCTION = DEVELOPMENT | {
     "STACK_ENV": "production",
     "SECRET_KEY": secrets.token_urlsafe(50),
     "ALLOWED_HOSTS": "example.org",
-    "APP_ORIGINS": "https://example.org",
+    "APP_ORIGINS": "https://example.org,capacitor://localhost",
 }
 
 
@@ -105,7 +106,16 @@ def test_all_wrong_values_at_once() -> None:
     [
         ("SECRET_KEY", "short"),
         ("SECRET_KEY", "ab" * 40),
+        ("SECRET_KEY", f"django-insecure-{ascii_letters}"),
+        ("SECRET_KEY", "abcdefghijklmnopqrstuvwx" * 2 + "abc"),
         ("ALLOWED_HOSTS", "*"),
+        ("ALLOWED_HOSTS", "example.org,*.example.org"),
+        ("ALLOWED_HOSTS", ".com"),
+        ("ALLOWED_HOSTS", ".com."),
+        ("APP_ORIGINS", "https://*.example.org"),
+        ("APP_ORIGINS", "https://.org"),
+        ("APP_ORIGINS", "https://example.org,ws://example.org"),
+        ("APP_ORIGINS", "capacitor://example.org"),
         ("APP_ORIGINS", "https://example.org,http://example.org"),
         ("SIGN_IN_RATE", "5/min"),
         ("SIGN_IN_RATE", "1000/min"),
@@ -118,4 +128,5 @@ def test_production_refuses(name: str, value: str) -> None:
 
 def test_production() -> None:
     assert read_environment(PRODUCTION).sign_in_rate == "10/min"
+    assert read_environment(PRODUCTION | {"ALLOWED_HOSTS": ".example.org"}).allowed_hosts == (".example.org",)
     assert read_environment(DEVELOPMENT | {"SIGN_IN_RATE": "7/min"}).sign_in_rate == "7/min"

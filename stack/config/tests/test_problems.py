@@ -144,6 +144,20 @@ def test_too_large(client: APIClient) -> None:
     is_problem(client.generic("POST", "/api/jobs", body, content_type=JSON), 413, "payload_too_large")
 
 
+def test_much_too_large() -> None:
+    body = "x" * 3_000_000
+    client = APIClient(raise_request_exception=False)
+    is_problem(client.generic("POST", "/api/session", body, content_type=JSON), 413, "payload_too_large")
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_missing_slash(client: APIClient, settings: Settings, method: str, debug: bool) -> None:
+    settings.DEBUG = debug
+    is_problem(client.generic(method, "/api/schema", "{}", content_type=JSON), 404, "not_found")
+    assert client.get("/admin")["Location"] == "/admin/"
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data; boundary=x", ""])
 def test_media_type(client: APIClient, content_type: str) -> None:
     response = client.generic("POST", "/api/jobs", "{}", content_type=content_type)

@@ -141,7 +141,7 @@ def test_people_whom_the_seed_did_not_make_get_no_test_users(settings: Settings,
     user_create(username="root", password=None, is_admin=True)
     # A name alone says nothing: there are real people called Alice.
     user_create(username="alice", password=None, email="alice@real.example")
-    with pytest.raises(CommandError, match="users whom the seed did not make.*name another database"):
+    with pytest.raises(CommandError, match=r"users whom the seed did not make.*name another database"):
         call_command("seed", stdout=StringIO())
     assert User.objects.count() == 2
     settings.STACK_ENV = StackEnv.PRODUCTION

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from celery import current_app
-from django.db import connection
+from django.db import connection, connections
+from django.db.models.functions import Now
+from kombu.exceptions import OperationalError
 from rest_framework.test import APIClient
 
 from stack.accounts.models import User
@@ -44,6 +48,17 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int], bool]]:
         lambda _app, name, args: found.append((name, args, connection.in_atomic_block)),
     )
     return found
+
+
+def run(job: Job, *, task_id: str = "first") -> None:
+    """As a worker does."""
+    tasks.data_report.apply(args=(job.pk,), task_id=task_id, throw=True)
+
+
+def make_silent(job: Job, **fields: Any) -> None:
+    """Let the last sign of life lie further back than a job may be silent."""
+    long_ago = Now() - services.SILENT_FOR - timedelta(seconds=1)
+    Job.objects.filter(pk=job.pk).update(updated_at=long_ago, **fields)
 
 
 def commits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
@@ -120,7 +135,7 @@ def test_the_report_is_what_the_owner_sees(anna: User, monkeypatch: pytest.Monke
         message_send(chat_id=chat.pk, sender_id=ben.pk, client_id=uuid.uuid4(), text="grüße")
     job = Job.objects.create(owner=anna, kind=KIND)
     steps = commits(monkeypatch)
-    tasks.data_report(job.pk)
+    run(job)
     job.refresh_from_db()
     assert (job.state, job.progress, job.error) == ("done", 100, "")
     assert job.result is not None
@@ -148,7 +163,7 @@ def test_the_report_is_what_the_owner_sees(anna: User, monkeypatch: pytest.Monke
 def test_even_a_small_report_has_five_steps(anna: User, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job.objects.create(owner=anna, kind=KIND)
     steps = commits(monkeypatch)
-    tasks.data_report(job.pk)
+    run(job)
     assert len(steps) >= 5
 
 
@@ -156,7 +171,7 @@ def test_long_types_are_counted_to_their_beginning(anna: User) -> None:
     chat = chat_create(owner_id=anna.pk)
     Message.objects.bulk_create(Message(chat=chat, sender=anna, number=n, text="x") for n in range(1, 161))
     job = Job.objects.create(owner=anna, kind=KIND)
-    tasks.data_report(job.pk)
+    run(job)
     job.refresh_from_db()
     assert job.result is not None
     assert job.result["types"]["message"]["count"] == 160
@@ -165,20 +180,20 @@ def test_long_types_are_counted_to_their_beginning(anna: User) -> None:
 @pytest.mark.parametrize("state", [Job.State.DONE, Job.State.FAILED])
 def test_a_task_given_again_after_the_end_does_nothing(anna: User, state: Job.State) -> None:
     job = Job.objects.create(owner=anna, kind=KIND, state=state, progress=40, error="as it was")
-    tasks.data_report(job.pk)
+    run(job)
     job.refresh_from_db()
     assert (job.state, job.progress, job.result, job.error) == (state, 40, None, "as it was")
 
 
 def test_a_task_given_again_after_its_worker_died_begins_again(anna: User) -> None:
-    job = Job.objects.create(owner=anna, kind=KIND, state=Job.State.RUNNING, progress=60)
-    tasks.data_report(job.pk)
+    job = Job.objects.create(owner=anna, kind=KIND, state=Job.State.RUNNING, progress=60, task_id="first", starts=1)
+    run(job)
     job.refresh_from_db()
     assert (job.state, job.progress) == ("done", 100)
 
 
 def test_a_task_of_a_deleted_job_does_nothing() -> None:
-    tasks.data_report(10**9)
+    tasks.data_report.apply(args=(10**9,), throw=True)
     assert not Job.objects.exists()
 
 
@@ -190,15 +205,149 @@ def test_a_failing_task_tells_its_owner_without_details(anna: User, monkeypatch:
 
     monkeypatch.setattr("stack.jobs.report.read_scope", fail)
     with pytest.raises(RuntimeError):
-        tasks.data_report(job.pk)
+        run(job)
     job.refresh_from_db()
     assert (job.state, job.error) == ("failed", "The report failed. It has been logged.")
 
 
 def test_a_finished_job_stays_as_it_is(anna: User) -> None:
     job = Job.objects.create(owner=anna, kind=KIND, state=Job.State.DONE, progress=100)
-    services.job_progress(job_id=job.pk, progress=10)
-    services.job_fail(job_id=job.pk, error="late")
-    services.job_finish(job_id=job.pk, result={"late": True})
+    assert not services.job_progress(job_id=job.pk, task_id="", progress=10)
+    services.job_fail(job_id=job.pk, task_id="", error="late")
+    services.job_finish(job_id=job.pk, task_id="", result={"late": True})
     job.refresh_from_db()
     assert (job.state, job.progress, job.error, job.result) == ("done", 100, "", None)
+
+
+# Lost tasks and dead workers
+
+
+@pytest.mark.parametrize("state", [Job.State.QUEUED, Job.State.RUNNING])
+def test_a_silent_job_is_given_to_a_worker_again(
+    anna: User, sent: list[tuple[str, list[int], bool]], state: Job.State
+) -> None:
+    job = Job.objects.create(owner=anna, kind=KIND, state=state, progress=40, task_id="dead")
+    assert services.jobs_resend() == 0
+    make_silent(job)
+    assert services.jobs_resend() == 1
+    assert sent == [("stack.jobs.data_report", [job.pk], False)]
+    job.refresh_from_db()
+    assert (job.state, job.progress) == ("queued", 40)
+    # Its task is on its way: not again before it was silent for as long.
+    assert services.jobs_resend() == 0
+    run(job, task_id="second")
+    job.refresh_from_db()
+    assert (job.state, job.progress, job.starts) == ("done", 100, 1)
+
+
+@pytest.mark.parametrize("state", [Job.State.DONE, Job.State.FAILED])
+def test_what_is_over_is_not_given_again(anna: User, sent: list[Any], state: Job.State) -> None:
+    make_silent(Job.objects.create(owner=anna, kind=KIND, state=state))
+    assert services.jobs_resend() == 0
+    assert sent == []
+
+
+def test_two_workers_that_look_at_once_give_it_once(anna: User, sent: list[Any]) -> None:
+    jobs = [Job.objects.create(owner=anna, kind=KIND) for _ in range(20)]
+    for job in jobs:
+        make_silent(job)
+
+    def look(_: int) -> int:
+        try:
+            return services.jobs_resend()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(look, range(4)))
+    assert sum(counts) == 20
+    assert sorted(arguments[0] for _, arguments, _ in sent) == [job.pk for job in jobs]
+
+
+def test_two_tasks_of_one_job_run_it_once(anna: User) -> None:
+    job = Job.objects.create(owner=anna, kind=KIND)
+
+    def start(number: int) -> bool:
+        try:
+            return services.job_start(job_id=job.pk, task_id=f"task {number}") is not None
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(start, range(8))).count(True) == 1
+    job.refresh_from_db()
+    assert job.starts == 1
+
+
+def test_a_worker_that_was_given_up_changes_nothing_more(anna: User, sent: list[Any]) -> None:
+    job = Job.objects.create(owner=anna, kind=KIND)
+    assert services.job_start(job_id=job.pk, task_id="frozen")
+    make_silent(job)
+    services.jobs_resend()
+    assert not services.job_progress(job_id=job.pk, task_id="frozen", progress=80)
+    assert services.job_start(job_id=job.pk, task_id="second")
+    assert services.job_start(job_id=job.pk, task_id="frozen") is None
+    assert not services.job_progress(job_id=job.pk, task_id="frozen", progress=80)
+    services.job_finish(job_id=job.pk, task_id="frozen", result={"late": True})
+    services.job_fail(job_id=job.pk, task_id="frozen", error="late")
+    job.refresh_from_db()
+    assert (job.state, job.progress, job.result, job.task_id) == ("running", 0, None, "second")
+
+
+def test_a_task_whose_job_went_to_another_ends(anna: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job.objects.create(owner=anna, kind=KIND)
+    steps = []
+
+    def lose_it(*_: Any) -> Any:
+        yield 0.5
+        Job.objects.update(task_id="another")
+        yield 0.7
+        steps.append("went on")
+        yield 0.9
+
+    monkeypatch.setattr("stack.jobs.report.data_report", lose_it)
+    run(job)
+    job.refresh_from_db()
+    assert (job.state, job.progress, job.task_id) == ("running", 50, "another")
+    assert steps == []
+
+
+def test_every_step_is_a_sign_of_life_and_progress_never_goes_back(anna: User, sent: list[Any]) -> None:
+    job = Job.objects.create(owner=anna, kind=KIND)
+    services.job_start(job_id=job.pk, task_id="first")
+    services.job_progress(job_id=job.pk, task_id="first", progress=50)
+    for progress in (50, 30):
+        make_silent(job)
+        assert services.job_progress(job_id=job.pk, task_id="first", progress=progress)
+        assert services.jobs_resend() == 0
+    job.refresh_from_db()
+    assert job.progress == 50
+
+
+def test_a_job_that_ends_its_worker_each_time_is_given_up(anna: User, sent: list[Any]) -> None:
+    job = Job.objects.create(owner=anna, kind=KIND)
+    for number in range(services.MOST_STARTS):
+        assert services.job_start(job_id=job.pk, task_id=f"task {number}")
+        make_silent(job)
+        services.jobs_resend()
+    assert services.job_start(job_id=job.pk, task_id="one more") is None
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("failed", "The job was given up: its worker died each time.")
+    assert len(sent) == services.MOST_STARTS - 1
+
+
+def test_without_a_broker_the_next_round_tries_again(anna: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(type(current_app._get_current_object()), "send_task", away)  # type: ignore[attr-defined]
+    job = Job.objects.create(owner=anna, kind=KIND)
+    make_silent(job)
+    assert services.jobs_resend() == 0
+    job.refresh_from_db()
+    assert job.state == "queued"
+
+
+def test_a_sign_of_life_is_no_event(anna: User) -> None:
+    entity = registry.entities["job"]
+    assert not {"updated_at", "task_id", "starts"} & {*entity.synced_columns, *entity.data_fields}

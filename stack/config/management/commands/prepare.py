@@ -19,8 +19,7 @@ from stack.config.seeding import OnlyStrangers, refuse_strangers
 
 class Command(SeedCommand):
     help = (
-        "Bring the database up to date: migrations, live triggers, test users (not in production); "
-        "expired sessions go."
+        "Bring the database up to date: migrations, live triggers, test users (not in production); expired sessions go."
     )
     # The checks look at the tables that this makes.
     requires_system_checks = []
