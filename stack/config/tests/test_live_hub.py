@@ -15,7 +15,6 @@ from stack.accounts.models import Profile, User
 from stack.accounts.sessions import SessionStore
 from stack.chat.models import Chat, ChatMember
 from stack.live import log, memberships
-from stack.live.background import go_on
 from stack.live.batch import run_batch
 from stack.live.connection import MOST_PENDING, Connection
 from stack.live.db import readers, urgent
@@ -24,45 +23,9 @@ from stack.live.hub import Hub
 from stack.live.identity import Identity, identify
 from stack.live.log import Position
 from stack.live.relay import schema_hash
+from stack.live.tests.wire import Wire
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
-
-
-class Wire:
-    """What a socket wrote, and a way to wait for it."""
-
-    def __init__(self) -> None:
-        self.frames: list[dict[str, Any]] = []
-        self.code: int | None = None
-        self.aborted = False
-        self._changed = asyncio.Event()
-        self.blocked: asyncio.Event | None = None
-
-    async def send(self, message: dict[str, Any]) -> None:
-        if self.blocked is not None:
-            await self.blocked.wait()
-        if message["type"] == "websocket.close":
-            self.code = message["code"]
-        else:
-            self.frames.append(json.loads(message["text"]))
-        self._changed.set()
-
-    def abort(self) -> None:
-        self.aborted = True
-        self._changed.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():
-                self._changed.clear()
-                await self._changed.wait()
-
-    async def caught_up(self) -> list[dict[str, Any]]:
-        await self.until(lambda: any(f["type"] == "heartbeat" for f in self.frames) or self.code is not None)
-        return self.frames
-
-    def seqs(self) -> list[int]:
-        return [frame["seq"] for frame in self.frames if frame["type"] == "event"]
 
 
 def make_people() -> tuple[User, Chat]:
@@ -356,71 +319,6 @@ class TestIdentity:
         elif spoil == "expired":
             store.model.objects.update(expire_date="2000-01-01T00:00Z")
         assert identify([store.session_key]) == {}
-
-
-class TestConnection:
-    def test_one_frame_closes_nobody_however_large(self) -> None:
-        async def story() -> None:
-            wire = Wire()
-            socket = Connection(wire.send, user=1, session="", expires=0.0, abort=wire.abort)
-            for _ in range(3):
-                socket.push(json.dumps({"type": "event", "seq": 1, "filler": "x" * 2 * MOST_PENDING}))
-                await socket.drained()
-            assert (len(wire.frames), wire.code) == (3, None)
-
-        asyncio.run(story())
-
-    def test_who_asks_and_does_not_read_waits_for_the_next_answer(self) -> None:
-        async def story() -> None:
-            wire = Wire()
-            wire.blocked = asyncio.Event()
-            socket = Connection(wire.send, user=1, session="", expires=0.0, abort=wire.abort)
-            socket.push("{}", counted=False)
-            waiting = asyncio.create_task(socket.drained())
-            done, _ = await asyncio.wait({waiting}, timeout=0.05)
-            assert not done
-            wire.blocked.set()
-            async with asyncio.timeout(5):
-                await waiting
-            assert len(wire.frames) == 1
-
-        asyncio.run(story())
-
-    def test_a_frame_that_cannot_be_written_ends_the_socket(self, caplog: pytest.LogCaptureFixture) -> None:
-        async def story() -> None:
-            wire = Wire()
-
-            async def broken(_message: dict[str, Any]) -> None:
-                raise UnicodeError("no such text")
-
-            socket = Connection(broken, user=1, session="", expires=0.0, abort=wire.abort)
-            socket.push("{}")
-            await wire.until(lambda: wire.aborted)
-
-        asyncio.run(story())
-        assert "could not be written" in caplog.text
-
-
-def test_background_work_begins_anew_after_an_error(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("stack.live.background._PAUSE", 0.01)
-
-    async def story() -> None:
-        begun = asyncio.Semaphore(0)
-
-        async def work() -> None:
-            begun.release()
-            raise KeyError("of another version")
-
-        task = go_on(work)
-        async with asyncio.timeout(5):
-            for _ in range(3):
-                await begun.acquire()
-        task.cancel()
-
-    asyncio.run(story())
-    assert "begins anew" in caplog.text
 
 
 def test_background_threads_remember_no_queries(settings: Any) -> None:
