@@ -127,9 +127,7 @@ class WebActor:
 
         Raises `NotPossible` before a screen is open.
         """
-        found: list[T] = []
-        self._opened.wait(lambda store: not found.append(reader(store)), within=0)  # type: ignore[func-returns-value]
-        return found[0]
+        return self._opened.read(reader)
 
     # Signing in and out
 

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
+from typing import TypeVar
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -14,6 +15,8 @@ from websockets.typing import Origin, Subprotocol
 
 from harness.live.connection import SUBPROTOCOL, LiveConnection, State
 from harness.live.store import JSON, LiveStore
+
+T = TypeVar("T")
 
 _OPEN_WITHIN = 5.0
 _ABNORMAL = 1006
@@ -58,7 +61,7 @@ class SyncLive:
 
     @property
     def store(self) -> LiveStore:
-        """Read it inside `wait`, or when nothing comes in."""
+        """Look at it inside `read` or `wait`, or when nothing comes in."""
         return self._connection.store
 
     @property
@@ -91,6 +94,11 @@ class SyncLive:
         """
         with self._changed:
             return self._changed.wait_for(lambda: until(self.store), within)
+
+    def read(self, reader: Callable[[LiveStore], T]) -> T:
+        """What a reader makes of the store, while nothing comes in between."""
+        with self._changed:
+            return reader(self.store)
 
     def wait_live(self, *, within: float = 10.0) -> bool:
         """Wait until everything up to now has arrived."""

@@ -178,15 +178,16 @@ def test_logs_of_one_and_of_all(running: RunningStack, up: Cli) -> None:
 
 def test_following_goes_on_until_interrupted(running: RunningStack, up: Cli) -> None:
     with up.start("logs", "twin-1", "--follow", "-n", "0") as process:
-        assert process.stdout is not None
+        output = process.stdout
+        assert output is not None
         log = Path(running.resource("twin-1").log)
         with log.open("a") as stream:
             # The reader may still be on its way, so lines come until one has arrived.
             def arrived() -> bool:
                 stream.write("and then\n")
                 stream.flush()
-                os.set_blocking(process.stdout.fileno(), False)  # type: ignore[union-attr]
-                return "twin-1 | and then" in (process.stdout.readline() or "")  # type: ignore[union-attr]
+                os.set_blocking(output.fileno(), False)
+                return "twin-1 | and then" in (output.readline() or "")
 
             eventually(arrived, within=20, what="the followed line")
         process.send_signal(signal.SIGINT)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -122,7 +123,7 @@ def test_an_end_at_any_moment_of_the_start_leaves_nothing(
     runs = [path.name for path in folders.runs.glob("*-*")] if folders.runs.exists() else []
     for run in runs:
         within = max(0.5, GONE_WITHIN - (time.monotonic() - begun))
-        eventually(lambda run=run: nothing_left(run), within=within, what="nothing of the run is left")  # type: ignore[misc]
+        eventually(partial(nothing_left, run), within=within, what="nothing of the run is left")
 
 
 def test_a_stack_that_was_detached_outlives_its_harness_and_nothing_else_ends_it(folders: Folders) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -68,6 +69,13 @@ class Device:
             self.live.load_older(f"chat:{chat}", "message")
         return False
 
+    def equals_a_fresh_snapshot(self, *, within: float) -> bool:
+        """One asked with the client's own bounds."""
+        bounds, orders = self.live.read(lambda store: (store.bounds(), store.orders))
+        fresh = LiveStore(orders=orders)
+        fresh.apply_snapshot(self.http.json("POST", "/api/live/snapshot", {"bounds": bounds}))
+        return self.live.wait(lambda store: store.canonical() == fresh.canonical(), within=within)
+
 
 @contextmanager
 def suppress_gone() -> Iterator[None]:
@@ -101,7 +109,7 @@ def devices(stack: RunningStack, people: list[tuple[int, str]]) -> Iterator[list
         live = SyncLive(
             f"ws{base.removeprefix('http')}/live",
             origin=base,
-            headers=lambda session=session: {"Cookie": f"{SESSION_COOKIE}={session}"},  # type: ignore[misc]
+            headers=partial(dict, Cookie=f"{SESSION_COOKIE}={session}"),
         )
         live.start()
         made.append(Device(user, http, live))
@@ -178,7 +186,5 @@ def test_a_kill_loses_and_repeats_nothing(
             f"\n{killed} killed, seed {seed}: after message {moment}, complete {time.monotonic() - began:.2f} s later"
         )
     for device in devices:
-        fresh = LiveStore(orders=device.live.store.orders)
-        fresh.apply_snapshot(device.http.json("POST", "/api/live/snapshot", {"bounds": device.live.store.bounds()}))
-        assert device.live.wait(lambda store, fresh=fresh: store.canonical() == fresh.canonical(), within=10)  # type: ignore[misc]
-        assert device.live.store.counts.holes == 0
+        assert device.equals_a_fresh_snapshot(within=10), f"user {device.user} differs from a fresh snapshot"
+        assert device.live.read(lambda store: store.counts.holes) == 0

@@ -6,10 +6,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from harness.live import State, SyncLive
+from harness.live.connection import SUBPROTOCOL
 
 WITHIN = 10.0
 
@@ -18,8 +21,8 @@ BEAT = {"type": "heartbeat", "epoch": "e", "seq": 0}
 
 
 @contextmanager
-def server(handler: Callable[[ServerConnection], None], **options: object) -> Iterator[str]:
-    with serve(handler, "127.0.0.1", 0, subprotocols=["live.v1"], **options) as running:  # type: ignore[list-item, arg-type]
+def server(handler: Callable[[ServerConnection], None], **options: Any) -> Iterator[str]:
+    with serve(handler, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL)], **options) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         try:

@@ -264,8 +264,9 @@ def test_a_client_that_does_not_read_is_closed_and_harms_nobody() -> None:
             before = len(slow.frames)
             text = json.dumps({"type": "event", "seq": 0, "filler": "x" * 64 * 1024})
             for _ in range(2 * MOST_PENDING // len(text)):
+                read = len(quick.frames)
                 hub.roster.push_to_all(text)
-                await asyncio.sleep(0)
+                await quick.has(read + 1)
             await readers.run(rename, chat, 1)
             await quick.until(lambda: len(quick.frames) > 1 and "prev" in quick.frames[-1])
             slow.blocked.set()

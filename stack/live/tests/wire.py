@@ -35,6 +35,10 @@ class Wire:
                 self._changed.clear()
                 await self._changed.wait()
 
+    async def has(self, count: int) -> None:
+        """Wait until so many frames were written in all."""
+        await self.until(lambda: len(self.frames) >= count)
+
     async def caught_up(self) -> list[dict[str, Any]]:
         await self.until(lambda: any(f["type"] == "heartbeat" for f in self.frames) or self.code is not None)
         return self.frames
