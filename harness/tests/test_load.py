@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.faults.processes import broken
 from harness.folders import CHECKOUT
 from harness.stack import RunningStack
-from harness.tests.freezing import frozen_relays
 
 
 def run_locust(
@@ -57,7 +57,7 @@ def test_many_play_at_once_with_true_latencies_and_take_turns(stack: RunningStac
 
 
 def test_what_does_not_arrive_fails_the_run(stack: RunningStack, people: Path) -> None:
-    with frozen_relays(stack):
+    with broken(stack, "relay", "frozen"):
         done = run_locust(stack, people, "--users", "1", "--run-time", "3s", "--json")
     assert done.returncode == 1, done.stdout + done.stderr
     assert counts(done.stdout, "PLAY")[1] >= 1

@@ -1,0 +1,108 @@
+"""Faults of whole processes. Each is undone at the end of its block, also after an error."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Literal, get_args
+from urllib.parse import urlsplit
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.stack import RunningStack
+
+Breakage = Literal["killed", "frozen", "failing"]
+
+
+@contextmanager
+def broken(stack: RunningStack, kind: str, how: Breakage) -> Generator[tuple[str, ...]]:
+    """Break every resource of a kind (``renderer`` means ``renderer-1`` and ``renderer-2`` too); yields their names.
+
+    ``killed``: SIGKILL, started again afterwards. ``frozen``: SIGSTOP, continued afterwards. ``failing``: its
+    place is taken by a server that answers everything with 500.
+    """
+    if how not in _HOW:
+        raise HarnessError(f"Nothing can be {how!r} on purpose.", hint=f"There are: {', '.join(get_args(Breakage))}.")
+    names = [status.name for status in stack.resources()]
+    chosen = tuple(name for name in names if name == kind or name.startswith(f"{kind}-"))
+    if not chosen:
+        raise HarnessError(f"This run has no resource of the kind {kind!r}.", hint=f"It has: {', '.join(names)}.")
+    with ExitStack() as undone:
+        for name in chosen:
+            undone.enter_context(_HOW[how](stack, name))
+        yield chosen
+
+
+@contextmanager
+def killed(stack: RunningStack, name: str) -> Generator[None]:
+    """The process is killed; afterwards it is started again and ready."""
+    stack.kill(name)
+    try:
+        yield
+    finally:
+        stack.start(name)
+
+
+@contextmanager
+def frozen(stack: RunningStack, name: str) -> Generator[None]:
+    """The process is stopped where it is: it keeps its port and its connections and answers nobody."""
+    stack.kill(name, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        stack.kill(name, signal.SIGCONT)
+
+
+@contextmanager
+def failing(stack: RunningStack, name: str) -> Generator[None]:
+    """A server in the process's place answers every request with 500."""
+    url = stack.resource(name).url
+    address = urlsplit(url or "")
+    if address.scheme != "http" or address.port is None:
+        raise HarnessError(f"{name} speaks no HTTP, so nothing can fail in its place.", hint="Kill or freeze it.")
+    stack.stop_resource(name)
+    try:
+        with ThreadingHTTPServer((address.hostname or "", address.port), _Failing) as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.05,), name=f"failing {name}")
+            thread.start()
+            try:
+                yield
+            finally:
+                server.shutdown()
+                thread.join()
+    finally:
+        stack.start(name)
+
+
+class _Failing(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # A connection kept open would keep the server from ending.
+    timeout = 1.0
+
+    def _answer(self) -> None:
+        body = b"broken on purpose"
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(HTTPStatus.INTERNAL_SERVER_ERROR)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.close_connection = True
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_HEAD = do_POST = _answer  # noqa: N815 - names that http.server calls
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Its requests are part of the play, not of the harness's output."""
+
+
+_HOW: dict[str, Callable[[RunningStack, str], AbstractContextManager[None]]] = {
+    "killed": killed,
+    "frozen": frozen,
+    "failing": failing,
+}

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+import httpx
+import psutil
+import pytest
+
+from harness.errors import HarnessError
+from harness.faults.processes import Breakage, broken
+from harness.folders import Folders
+from harness.ports import free_port
+from harness.resources import HttpReady
+from harness.stack import RunningStack
+from harness.tests.helpers import eventually, fake, is_alive, start_fakes
+
+SERVER = """
+import http.server, json, os, sys
+class Fine(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({"run": os.environ["HARNESS_RUN"]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Fine).serve_forever()
+"""
+
+
+@pytest.fixture
+def pair(folders: Folders) -> Iterator[RunningStack]:
+    """Two servers of one kind, and one of a kind whose name begins alike."""
+    records = []
+    for name in ("web-1", "web-2", "webbing"):
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        record = fake(name, SERVER, readiness=HttpReady(url), environment={"PORT": str(port)})
+        records.append(replace(record, endpoints={"http": url}))
+    with start_fakes(folders, *records) as stack:
+        yield stack
+
+
+def answer(stack: RunningStack, name: str) -> int | str:
+    """The status a resource answers with, or how it failed to."""
+    try:
+        return httpx.get(stack.resource(name).url or "", timeout=0.5, trust_env=False).status_code
+    except httpx.TransportError as error:
+        return type(error).__name__
+
+
+@pytest.mark.parametrize(("how", "expected"), [("killed", "ConnectError"), ("frozen", "ReadTimeout"), ("failing", 500)])
+def test_every_resource_of_the_kind_breaks_and_is_whole_again(
+    pair: RunningStack, how: Breakage, expected: int | str
+) -> None:
+    with broken(pair, "web", how) as names:
+        assert names == ("web-1", "web-2")
+        assert [answer(pair, name) for name in names] == [expected, expected]
+        assert answer(pair, "webbing") == 200
+    for name in names:
+        assert answer(pair, name) == 200
+        assert pair.resource(name).state == "ready"
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen", "failing"])
+def test_it_is_whole_again_after_an_error_too(pair: RunningStack, how: Breakage) -> None:
+    with suppress(ZeroDivisionError), broken(pair, "web", how):
+        raise ZeroDivisionError
+    assert [answer(pair, name) for name in ("web-1", "web-2")] == [200, 200]
+
+
+def test_what_is_frozen_lives_and_goes_on_as_the_same_process(pair: RunningStack) -> None:
+    before = pair.resource("web-1").pid
+    assert before is not None
+    with broken(pair, "web", "frozen"):
+        eventually(lambda: psutil.Process(before).status() == psutil.STATUS_STOPPED, within=2, what="it is stopped")
+    assert is_alive(before)
+    assert pair.resource("web-1").pid == before
+
+
+def test_what_is_killed_comes_back_as_another_process(pair: RunningStack) -> None:
+    before = pair.resource("web-1").pid
+    with broken(pair, "web", "killed"):
+        assert pair.resource("web-1").state != "ready"
+    assert pair.resource("web-1").pid != before
+
+
+def test_nothing_is_broken_by_a_wrong_word(pair: RunningStack) -> None:
+    with pytest.raises(HarnessError, match="no resource of the kind 'database'"), broken(pair, "database", "killed"):
+        pass
+    with pytest.raises(HarnessError, match="'tickled' on purpose"), broken(pair, "web", "tickled"):  # type: ignore[arg-type]
+        pass
+    assert [answer(pair, name) for name in ("web-1", "web-2")] == [200, 200]
+
+
+def test_only_http_can_be_answered_with_failures(folders: Folders) -> None:
+    with start_fakes(folders, fake("mute")) as stack:
+        before = stack.resource("mute").pid
+        with pytest.raises(HarnessError, match="mute speaks no HTTP"), broken(stack, "mute", "failing"):
+            pass
+        assert stack.resource("mute").pid == before
+        assert stack.resource("mute").state == "ready"
