@@ -1,0 +1,5 @@
+import { Start } from "@/features/session/start";
+
+export default function IndexPage() {
+  return <Start />;
+}

@@ -1,0 +1,266 @@
+/** One client's side of the live protocol: keeps a store in step over one socket at a time, for as long as it is wanted. */
+import type { Dispatch } from "@reduxjs/toolkit";
+import type { Environment, Socket } from "./environment";
+import { received } from "./slice";
+import { boundOf, cursorOf, toLoad } from "./store-logic";
+import type { ClientFrame, Link, LiveState, ServerFrame, WelcomeFrame } from "./types";
+
+const SIGNED_OUT = 4401;
+const OUR_FAULT: readonly number[] = [1009, 4400, 4404];
+const RESUME_AT_ONCE: readonly number[] = [1012, 4409];
+const LOST = 1006;
+
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 10_000;
+/** How long a connection may take until the server's first frame. */
+const GREETING_MS = 15_000;
+/** What many clients hold became stale for all of them in one moment: they spread their loads over this time. */
+const LOAD_SPREAD_MS = 500;
+
+export interface Store {
+  getState(): { readonly live: LiveState };
+  readonly dispatch: Dispatch;
+}
+
+export interface Wish {
+  readonly scope: string;
+  readonly entity: string;
+}
+
+/** What a socket has come to: each frame has its place. */
+type Phase = "greeting" | "catching up" | "live";
+
+interface Session {
+  readonly socket: Socket;
+  phase: Phase;
+  /** Milliseconds of silence after which the connection counts as dead. */
+  patience: number;
+  silence: ReturnType<typeof setTimeout> | undefined;
+}
+
+export class LiveConnection {
+  readonly #store: Store;
+  readonly #environment: Environment;
+  readonly #loads = new Map<string, ReturnType<typeof setTimeout>>();
+  #wishes: readonly Wish[] = [];
+  #session: Session | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #unwatch: (() => void) | undefined;
+  #failures = 0;
+  #nextId = 0;
+
+  constructor(store: Store, environment: Environment) {
+    this.#store = store;
+    this.#environment = environment;
+  }
+
+  start(): void {
+    if (this.#unwatch) return;
+    this.#unwatch = this.#environment.watchNetwork({
+      onBack: () => this.#connectNow(),
+      onGone: () => {
+        if (this.#session) this.#lost(LOST);
+        this.#setLink("offline");
+      },
+    });
+    this.#failures = 0;
+    this.#open();
+  }
+
+  stop(): void {
+    this.#end("idle");
+  }
+
+  /** Asks for the page below what is held, once: at once if that is possible, else as soon as it is. */
+  fill(wish: Wish): void {
+    if (this.#wishes.some(({ scope, entity }) => scope === wish.scope && entity === wish.entity)) return;
+    if (this.#state.asked[wish.scope]?.entity === wish.entity) return;
+    this.#wishes = [...this.#wishes, wish];
+    this.#ask();
+  }
+
+  get #state(): LiveState {
+    return this.#store.getState().live;
+  }
+
+  // -- the socket's life ------------------------------------------------------------------------------------------
+
+  #open(): void {
+    // What a socket says after it was dropped is about the past.
+    const current = (session: Session) => this.#session === session;
+    const session: Session = {
+      socket: this.#environment.connect({
+        onOpen: () => current(session) && this.#send({ type: "hello", cursor: cursorOf(this.#state) }),
+        onText: (text) => current(session) && this.#received(session, text),
+        onClosed: (code) => current(session) && this.#lost(code),
+      }),
+      phase: "greeting",
+      patience: GREETING_MS,
+      silence: undefined,
+    };
+    this.#session = session;
+    // Behind a failure the person keeps reading "offline" until it is live again.
+    if (this.#state.link !== "offline") this.#setLink("connecting");
+    this.#heard(session);
+  }
+
+  /** Anything that comes proves the connection alive. */
+  #heard(session: Session): void {
+    clearTimeout(session.silence);
+    session.silence = setTimeout(() => this.#lost(LOST), session.patience);
+  }
+
+  #drop(): void {
+    const session = this.#session;
+    if (!session) return;
+    this.#session = undefined;
+    clearTimeout(session.silence);
+    session.socket.close();
+    for (const timer of this.#loads.values()) clearTimeout(timer);
+    this.#loads.clear();
+    // Pages that were asked for are still wanted.
+    const unanswered = Object.entries(this.#state.asked).flatMap(([scope, { entity }]) =>
+      entity ? { scope, entity } : [],
+    );
+    this.#wishes = [...this.#wishes, ...unanswered];
+  }
+
+  #lost(code: number): void {
+    this.#drop();
+    if (code === SIGNED_OUT) {
+      this.#end("ended");
+      this.#environment.signIn();
+    } else if (OUR_FAULT.includes(code)) {
+      console.error(`The live connection was refused as faulty (code ${code}). Reload the page.`);
+      this.#end("failed");
+    } else {
+      this.#failures += 1;
+      // One lost connection is nothing to tell; it is back in a moment, or the next attempt fails too.
+      this.#setLink(this.#failures > 1 ? "offline" : "connecting");
+      this.#retry = setTimeout(() => this.#open(), this.#delay(code));
+    }
+  }
+
+  #delay(code: number): number {
+    const atOnce = RESUME_AT_ONCE.includes(code) && this.#failures === 1;
+    const longest = atOnce ? FIRST_DELAY_MS : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures);
+    return this.#environment.random() * longest;
+  }
+
+  #connectNow(): void {
+    if (this.#session) return;
+    clearTimeout(this.#retry);
+    this.#open();
+  }
+
+  #end(link: Link): void {
+    this.#drop();
+    clearTimeout(this.#retry);
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+    this.#wishes = [];
+    this.#setLink(link);
+  }
+
+  #setLink(link: Link): void {
+    if (this.#state.link !== link) this.#store.dispatch(received.linkChanged(link));
+  }
+
+  // -- frames -----------------------------------------------------------------------------------------------------
+
+  #received(session: Session, text: string): void {
+    this.#heard(session);
+    try {
+      this.#apply(session, JSON.parse(text) as ServerFrame);
+    } catch (error) {
+      console.error("A frame of the live connection could not be used; connecting anew.", error);
+      this.#lost(LOST);
+    }
+    this.#ask();
+  }
+
+  #apply(session: Session, frame: ServerFrame): void {
+    const { dispatch } = this.#store;
+    const holes = this.#state.counts.holes;
+    if ((frame.type === "welcome") !== (session.phase === "greeting")) throw new Error(`"${frame.type}" out of turn`);
+    switch (frame.type) {
+      case "welcome":
+        this.#welcome(session, frame);
+        break;
+      case "snapshot":
+        dispatch(received.snapshotReceived(frame));
+        break;
+      case "event":
+        dispatch(received.eventReceived(frame));
+        break;
+      case "heartbeat":
+        dispatch(received.heartbeatReceived(frame));
+        session.phase = "live";
+        this.#failures = 0;
+        this.#setLink("live");
+        break;
+      case "scope":
+        dispatch(received.scopeReceived(frame));
+        break;
+      case "page":
+        dispatch(received.pageReceived(frame));
+        break;
+      default:
+        throw new Error(`unknown frame ${JSON.stringify((frame as { type: unknown }).type)}`);
+    }
+    // Nothing more may come over this connection: it would move the cursor past the hole.
+    if (this.#state.counts.holes > holes) this.#lost(LOST);
+  }
+
+  #welcome(session: Session, frame: WelcomeFrame): void {
+    const { user } = this.#state;
+    if (user !== null && user !== frame.user) {
+      this.#end("ended");
+      this.#environment.reload();
+      return;
+    }
+    this.#store.dispatch(received.welcomed(frame));
+    session.phase = "catching up";
+    session.patience = 2 * frame.heartbeat * 1000;
+    this.#heard(session);
+  }
+
+  // -- requests ---------------------------------------------------------------------------------------------------
+
+  /** Asks for what is stale and for the pages that are wanted, as far as nothing about their scope is out. */
+  #ask(): void {
+    if (this.#session?.phase !== "live") return;
+    for (const scope of toLoad(this.#state)) {
+      if (this.#loads.has(scope)) continue;
+      const spread = scope.startsWith("user:") ? 0 : this.#environment.random() * LOAD_SPREAD_MS;
+      this.#loads.set(
+        scope,
+        setTimeout(() => this.#load(scope), spread),
+      );
+    }
+    this.#wishes = this.#wishes.filter((wish) => !this.#page(wish));
+  }
+
+  #load(scope: string): void {
+    this.#loads.delete(scope);
+    if (!toLoad(this.#state).includes(scope)) return;
+    this.#store.dispatch(received.asked({ scope, entity: null }));
+    this.#send({ type: "load", id: ++this.#nextId, scope });
+  }
+
+  /** Returns whether the wish is done with: asked for, or in vain. */
+  #page({ scope, entity }: Wish): boolean {
+    const window = this.#state.windows[scope];
+    // A stale scope is about to be loaded: what is to be asked for stands only then.
+    if (this.#state.asked[scope] || window?.stale) return false;
+    const before = boundOf(this.#state, scope, entity);
+    if (!before) return true;
+    this.#store.dispatch(received.asked({ scope, entity }));
+    this.#send({ type: "page", id: ++this.#nextId, scope, entity, before });
+    return true;
+  }
+
+  #send(frame: ClientFrame): void {
+    this.#session?.socket.send(JSON.stringify(frame));
+  }
+}
