@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ if __name__ == "__main__" and sys.version_info < (3, 11):
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from tools import environments, locks  # noqa: E402
+from tools import environments, locks, node, packages  # noqa: E402
 from tools.results import Counts, Part, counts_of, table  # noqa: E402
 
 if __name__ == "__main__":
@@ -34,7 +35,7 @@ nox.options.default_venv_backend = "none"
 
 BIN = ROOT / ".venv" / "bin"
 REPORTS = ROOT / ".cache" / "reports"
-TYPED = ("manage.py", "stack", "harness", "scenarios", "loadtests", "tools")
+TYPED = ("manage.py", "stack", "harness", "scenarios", "loadtests", "benchmarks", "tools")
 LOAD = ("--users", "20", "--run-time", "30s")
 # Importing the settings needs values, type checking reaches none of what they name.
 TYPES_ENV = {
@@ -55,72 +56,106 @@ class Check(NamedTuple):
     env: dict[str, str] = {}
 
 
+BUILD = Check("front end", (str((BIN / "harness").relative_to(ROOT)), "build"))
+# First of the checks that need what npm installs; does nothing when it is in step.
+BROWSER = Check("browser", (BUILD.command[0], "browser"))
+PACKAGES = Check("front end packages", (*BUILD.command, "--packages"))
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, import contracts, file hygiene and that the lock files are in step."""
-    _prepare(session)
+    _prepare(session, with_node=True)
     _report_checks(session, _lint_checks())
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types: mypy strict with the Django plugins."""
-    _prepare(session)
+    """Check types: mypy strict with the Django plugins, TypeScript strict."""
+    _prepare(session, with_node=True)
     _report_checks(session, _type_checks())
 
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """Run the quick tests; arguments go to pytest."""
-    _prepare(session)
-    _run(session, *_pytest("-m", "not stack and not heavy", *session.posargs))
+    """Run the quick tests, also the front end's; with arguments only pytest, with these."""
+    quick = _pytest("-m", "not stack and not heavy", *session.posargs)
+    if session.posargs:
+        _prepare(session)
+        _run(session, *quick)
+        return
+    _prepare(session, with_node=True)
+    _report_checks(session, [Check("pytest", quick), PACKAGES, Check("vitest", _npm("test"))])
 
 
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """Run all that proves the product here; with arguments only pytest, with these."""
-    _prepare(session)
+    _prepare(session, with_node=True)
     _prove(session, markers="not heavy")
 
 
 @nox.session(default=False)
 def full(session: nox.Session) -> None:
     """Run what `tests` runs and the heavy tests; with arguments only pytest, with these."""
-    _prepare(session)
+    _prepare(session, with_node=True)
     _prove(session, markers="")
 
 
 @nox.session(default=False)
 def scenarios(session: nox.Session) -> None:
     """Play the scenarios as tests; arguments go to pytest."""
-    _prepare(session)
+    _prepare(session, with_node=True)
+    _run(session, *BUILD.command)
+    _run(session, *BROWSER.command)
     _run(session, *_pytest("scenarios", *session.posargs))
 
 
 @nox.session(default=False)
 def demo(session: nox.Session) -> None:
     """Start the stack, play the scenarios before your eyes, stay up until Ctrl-C (`-- --no-hold` ends)."""
-    _prepare(session)
+    _prepare(session, with_node=True)
     _run(session, _tool("harness"), "demo", *session.posargs)
 
 
 @nox.session(default=False)
 def load(session: nox.Session) -> None:
     """Play the chat scenario under locust: `-- --users N --run-time T`."""
-    _prepare(session)
+    _prepare(session, with_node=True)
     _run(session, _tool("python"), "-m", "loadtests", *LOAD, *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure beside a peer, in turns: `-- ssr --json FILE`."""
+    _prepare(session, with_node=True)
+    _run(session, _tool("python"), "-m", "benchmarks", *(session.posargs or ("--help",)))
 
 
 @nox.session(default=False)
 def up(session: nox.Session) -> None:
     """Start the stack and keep it up until Ctrl-C; arguments go to `harness up`."""
-    _prepare(session)
+    _prepare(session, with_node=True)
     _run(session, _tool("harness"), "up", *session.posargs)
 
 
 @nox.session(default=False)
+def dev(session: nox.Session) -> None:
+    """Start the stack for those who edit its code: every change shows at once. Arguments go to `harness up`."""
+    _prepare(session, with_node=True)
+    _run(session, _tool("harness"), "up", "--dev", *session.posargs)
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Build the front end, once for each content; arguments go to `harness build`."""
+    _prepare(session, with_node=True)
+    _run(session, _tool("harness"), "build", *session.posargs)
+
+
+@nox.session(default=False)
 def lock(session: nox.Session) -> None:
-    """Compile the lock files anew; `-- --upgrade` takes newer versions."""
+    """Compile the lock files anew and complete npm's; `-- --upgrade` takes newer versions."""
     try:
         uv = environments.find_uv()
     except environments.EnvironmentProblem as problem:
@@ -131,20 +166,30 @@ def lock(session: nox.Session) -> None:
         compiled = ("--group", group, "--output-file", output, *session.posargs)
         _run(session, uv, "pip", "compile", *settings, "--custom-compile-command", "nox -s lock", *compiled)
         locks.sign(group)
+    if added := packages.complete():
+        print(f"Added to frontend/package-lock.json what the registry did not serve: {', '.join(added)}.")
 
 
-def _prepare(session: nox.Session) -> None:
-    """Have `.venv` ready and first on the PATH of what the session runs."""
+def _prepare(session: nox.Session, *, with_node: bool = False) -> None:
+    """Have `.venv`, and Node.js if it is needed, ready and first on the PATH of what the session runs."""
+    first = [BIN]
     try:
         environments.development_environment()
+        if with_node and (folder := node.node_folder()):
+            first.append(folder)
     except environments.EnvironmentProblem as problem:
         session.error(str(problem))
-    session.env["PATH"] = f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    session.env["PATH"] = os.pathsep.join([*map(str, first), os.environ.get("PATH", os.defpath)])
     session.env["VIRTUAL_ENV"] = str(BIN.parent)
+    session.env["NEXT_TELEMETRY_DISABLED"] = "1"
 
 
 def _tool(name: str) -> str:
     return str((BIN / name).relative_to(ROOT))
+
+
+def _npm(script: str, *arguments: str) -> tuple[str, ...]:
+    return ("npm", "--prefix", "frontend", "run", "--silent", script, *(("--", *arguments) if arguments else ()))
 
 
 def _pytest(*arguments: str) -> tuple[str, ...]:
@@ -152,8 +197,10 @@ def _pytest(*arguments: str) -> tuple[str, ...]:
 
 
 def _run(session: nox.Session, *command: str, env: dict[str, str] | None = None) -> None:
+    # nox itself looks on the PATH that it was started with, where there may be no npm.
+    program = shutil.which(command[0], path=session.env.get("PATH")) or command[0]
     # nox gives a command 0.3 s after Ctrl-C by default, too little to take a stack down.
-    session.run(*command, env=env, external=True, interrupt_timeout=20, terminate_timeout=10)
+    session.run(program, *command[1:], env=env, external=True, interrupt_timeout=20, terminate_timeout=10)
 
 
 def _holds(session: nox.Session, check: Check) -> bool:
@@ -170,6 +217,8 @@ def _lint_checks() -> list[Check]:
         Check("ruff format", (_tool("ruff"), "format", "--check")),
         Check("import contracts", (_tool("lint-imports"), "--cache-dir", ".cache/import-linter")),
         Check("lock files", (_tool("python"), "-m", "tools.locks")),
+        PACKAGES,
+        Check("front end lint", _npm("lint")),
     ]
     if (ROOT / ".git").exists():
         # The hooks that stand above as checks of the whole tree need not run twice.
@@ -186,6 +235,8 @@ def _type_checks() -> list[Check]:
     return [
         Check("mypy", (_tool("mypy"), *TYPED), TYPES_ENV),
         Check("mypy noxfile", (_tool("mypy"), "--config-file=", "--strict", *here, "noxfile.py")),
+        PACKAGES,
+        Check("tsc", _npm("types")),
     ]
 
 
@@ -198,11 +249,16 @@ def _report_checks(session: nox.Session, checks: list[Check]) -> None:
 
 def _prove(session: nox.Session, *, markers: str) -> None:
     if session.posargs:
+        _run(session, *BUILD.command)
+        _run(session, *BROWSER.command)
         _run(session, *_pytest("-m", markers, *session.posargs))
         return
     parts = [
+        # First, as otherwise some test would have to wait for it.
+        _checks_part(session, "build", [BUILD, BROWSER]),
         _checks_part(session, "lint", _lint_checks()),
         _checks_part(session, "types", _type_checks()),
+        _frontend_part(session),
         _pytest_part(session, "tests", "-m", markers),
         _pytest_part(session, "scenarios", "scenarios", "-m", markers),
         _checks_part(session, "load", [Check("load", (_tool("python"), "-m", "loadtests", *LOAD))]),
@@ -224,10 +280,20 @@ def _checks_part(session: nox.Session, name: str, checks: list[Check]) -> Part:
 
 
 def _pytest_part(session: nox.Session, name: str, *arguments: str) -> Part:
-    began = _headline(name)
     report = REPORTS / f"{name}.xml"
+    return _junit_part(session, name, _pytest(*arguments, f"--junitxml={report}"), report)
+
+
+def _frontend_part(session: nox.Session) -> Part:
+    report = REPORTS / "frontend.xml"
+    reporters = ("--reporter=default", "--reporter=junit", f"--outputFile.junit={report}")
+    return _junit_part(session, "frontend", _npm("test", *reporters), report)
+
+
+def _junit_part(session: nox.Session, name: str, command: tuple[str, ...], report: Path) -> Part:
+    began = _headline(name)
     report.unlink(missing_ok=True)
-    held = _holds(session, Check(name, _pytest(*arguments, f"--junitxml={report}")))
+    held = _holds(session, Check(name, command))
     counts = counts_of(report)
     # An aborted run, or one that found nothing to run, must not look like a green one.
     if not held and not counts.failed:

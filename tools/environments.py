@@ -60,7 +60,7 @@ def run_nox(arguments: Sequence[str]) -> None:
     except EnvironmentProblem as problem:
         sys.exit(str(problem))
     except KeyboardInterrupt:
-        _say("Stopped while preparing the tools; the next start takes it up again.")
+        say("Stopped while preparing the tools; the next start takes it up again.")
         sys.exit(130)
     python = environment / "bin" / "python"
     sys.stdout.flush()
@@ -74,15 +74,15 @@ def nox_environment() -> Path:
     Raises EnvironmentProblem.
     """
     requirements = ROOT / "requirements" / "nox.txt"
-    key = _digest(requirements.read_bytes(), sys.version.encode(), sys.base_prefix.encode())[:12]
+    key = digest(requirements.read_bytes(), sys.version.encode(), sys.base_prefix.encode())[:12]
     target = CACHE / f"nox-env-{key}"
     python = target / "bin" / "python"
     if python.exists():
         return target
-    with _one_at_a_time("nox-env", "the tools") as lock:
+    with one_at_a_time("nox-env", "the tools") as lock:
         if python.exists():
             return target
-        _say("Preparing the tools (once)...")
+        say("Preparing the tools (once)...")
         began = time.monotonic()
         for leftover in [*CACHE.glob("nox-env-*.making"), target]:
             shutil.rmtree(leftover, ignore_errors=True)
@@ -90,13 +90,13 @@ def nox_environment() -> Path:
         try:
             pip = _bare_environment(making, lock=lock)
             install = ["install", "--quiet", "--no-input", "--require-hashes", "-r", str(requirements)]
-            _execute([*pip, *install], lock=lock, name="nox-env", what="the tools")
+            execute([*pip, *install], lock=lock, name="nox-env", what="the tools")
             # A rename shows it whole or not at all. Its scripts keep the old path: use `-m` and binaries.
             making.rename(target)
         except BaseException:
             shutil.rmtree(making, ignore_errors=True)
             raise
-        _say(f"Prepared the tools in {time.monotonic() - began:.0f} s.")
+        say(f"Prepared the tools in {time.monotonic() - began:.0f} s.")
     return target
 
 
@@ -107,11 +107,11 @@ def development_environment() -> None:
     """
     if _read_stamp() == _wanted_stamp():
         return
-    with _one_at_a_time("venv", ".venv") as lock:
+    with one_at_a_time("venv", ".venv") as lock:
         state = _read_stamp()
         if state == _wanted_stamp():
             return
-        _say("Preparing the development environment in .venv...")
+        say("Preparing the development environment in .venv...")
         began = time.monotonic()
         uv = find_uv()
         # The scripts in it name the folder it was made in, so one that was moved or copied is of no use.
@@ -121,13 +121,13 @@ def development_environment() -> None:
         python = ["--python", str(VENV / "bin" / "python")]
         locked = ["--require-hashes", str(ROOT / "requirements" / "dev.txt")]
         # Compiled once here: where Python may not write bytecode, every start of every process would compile it again.
-        _execute([uv, "pip", "sync", "--compile-bytecode", *python, *locked], lock=lock, name="venv", what=".venv")
+        execute([uv, "pip", "sync", "--compile-bytecode", *python, *locked], lock=lock, name="venv", what=".venv")
         own = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
-        _execute([uv, "pip", "install", *python, *own], lock=lock, name="venv-own", what=".venv")
+        execute([uv, "pip", "install", *python, *own], lock=lock, name="venv-own", what=".venv")
         written = STAMP.with_suffix(".new")
         written.write_text(_wanted_stamp())
         written.replace(STAMP)
-        _say(f"Prepared .venv in {time.monotonic() - began:.0f} s.")
+        say(f"Prepared .venv in {time.monotonic() - began:.0f} s.")
 
 
 def find_uv() -> str:
@@ -144,7 +144,7 @@ def _bare_environment(folder: Path, *, lock: int) -> list[str]:
     """Make an empty environment and return the command that is its pip."""
     python = str(folder / "bin" / "python")
     if importlib.util.find_spec("ensurepip"):
-        _execute([sys.executable, "-m", "venv", str(folder)], lock=lock, name="nox-venv", what="the tools")
+        execute([sys.executable, "-m", "venv", str(folder)], lock=lock, name="nox-venv", what="the tools")
         return [python, "-m", "pip"]
     # Debian's bare python3 lacks ensurepip, but its pip, where installed, can serve another environment.
     if not importlib.util.find_spec("pip"):
@@ -152,7 +152,7 @@ def _bare_environment(folder: Path, *, lock: int) -> list[str]:
             f"{sys.executable} can make no environment because it comes without ensurepip and pip: "
             "install them (Debian and Ubuntu: apt install python3-venv) and run the command again."
         )
-    _execute(
+    execute(
         [sys.executable, "-m", "venv", "--without-pip", str(folder)],
         lock=lock,
         name="nox-venv",
@@ -166,7 +166,7 @@ def _make_venv(uv: str, *, lock: int) -> None:
         shutil.rmtree(VENV)
     # An older Python runs nox well enough, but not the project: then uv looks for a fitting one.
     python = sys.executable if sys.version_info >= (3, 11) else ">=3.11"
-    _execute([uv, "venv", "--no-project", "--python", python, str(VENV)], lock=lock, name="venv-make", what=".venv")
+    execute([uv, "venv", "--no-project", "--python", python, str(VENV)], lock=lock, name="venv-make", what=".venv")
 
 
 def _has_python() -> bool:
@@ -191,24 +191,27 @@ def _wanted_stamp() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packaging = [project["project"], project["build-system"], project["tool"].get("hatch")]
     config = VENV / "pyvenv.cfg"
-    digest = _digest(
+    made_from = digest(
         (ROOT / "requirements" / "dev.txt").read_bytes(),
         json.dumps(packaging, sort_keys=True).encode(),
         config.read_bytes() if config.exists() else b"",
     )
-    return f"{ROOT}\n{digest}\n"
+    return f"{ROOT}\n{made_from}\n"
 
 
 @contextlib.contextmanager
-def _one_at_a_time(name: str, what: str) -> Iterator[int]:
-    """Hold a lock that ends with its holders, so that a killed start blocks nobody; yields its descriptor."""
+def one_at_a_time(name: str, what: str) -> Iterator[int]:
+    """Hold a lock that ends with its holders, so that a killed start blocks nobody; yields its descriptor.
+
+    Raises EnvironmentProblem for every trouble with files inside.
+    """
     try:
         CACHE.mkdir(exist_ok=True)
         with (CACHE / f"{name}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                _say(f"Another start is preparing {what}; waiting for it...")
+                say(f"Another start is preparing {what}; waiting for it...")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield lock.fileno()
     except OSError as error:
@@ -218,8 +221,11 @@ def _one_at_a_time(name: str, what: str) -> Iterator[int]:
         ) from error
 
 
-def _execute(command: Sequence[str], *, lock: int, name: str, what: str) -> None:
-    """Run an installer quietly, its output kept in `.cache/logs/`; turn its failure into one sentence."""
+def execute(command: Sequence[str], *, lock: int, name: str, what: str) -> None:
+    """Run an installer quietly, its output kept in `.cache/logs/`; turn its failure into one sentence.
+
+    Raises EnvironmentProblem.
+    """
     log = CACHE / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_NO_PROGRESS": "1"}
@@ -245,7 +251,7 @@ def _execute(command: Sequence[str], *, lock: int, name: str, what: str) -> None
                 kept.write(line)
                 lines.append(line.strip())
                 if line.lstrip().startswith(_PROGRESS):
-                    _say("  " + line.strip())
+                    say("  " + line.strip())
         except BaseException:
             process.terminate()
             raise
@@ -267,12 +273,14 @@ def _explain(lines: Sequence[str], *, what: str, log: Path) -> str:
     return f"Preparing {what} failed ({last}): put that right and run the command again {details}."
 
 
-def _digest(*parts: bytes) -> str:
-    digest = hashlib.sha256()
+def digest(*parts: bytes) -> str:
+    """A name for all of ``parts`` together: 64 hex digits."""
+    found = hashlib.sha256()
     for part in parts:
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
+        found.update(len(part).to_bytes(8, "big") + part)
+    return found.hexdigest()
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell people how it goes; standard output belongs to what was asked for."""
     print(line, file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
 """The lock files in `requirements/`, signed with what they were compiled from, so that drift shows.
 
-`python -m tools.locks` checks them, prints one line for each fault and exits with 1 if there is any.
+`python -m tools.locks` checks them and that of npm, prints a line for each fault and exits with 1 if there is any.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+from tools import packages
+
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = ("stack", "dev", "nox")
+GROUPS = ("stack", "dev", "nox", "node")
 _SIGNATURE = "# compiled from: sha256:"
 # A lock file is for every registry and mirror: it names none.
 _FORBIDDEN = ("://", "--index-url", "--extra-index-url", "--find-links")
@@ -71,7 +73,7 @@ def _requirements(groups: Mapping[str, list[Any]], name: str) -> Iterator[str]:
 
 def main() -> int:
     """Print the faults of all lock files; the exit code says whether there are any."""
-    found = list(faults())
+    found = [*faults(), *packages.faults()]
     for fault in found:
         print(fault)
     return 1 if found else 0

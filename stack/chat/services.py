@@ -100,6 +100,8 @@ def member_remove(*, chat_id: int, by: int, user_id: int) -> None:
 def message_send(*, chat_id: int, sender_id: int, client_id: UUID, text: str) -> tuple[Message, bool]:
     """Send a message once, however often this is called with the same sender and ``client_id``.
 
+    The sender has then read the chat up to it.
+
     Args:
         text: 1 to 10,000 characters.
 
@@ -122,6 +124,8 @@ def message_send(*, chat_id: int, sender_id: int, client_id: UUID, text: str) ->
                     number=_next_number(chat),
                     text=text,
                 )
+                # Who writes into a chat has it before them.
+                _raise_mark(sender_id, chat_id, message.number)
                 return message, True
     except IntegrityError:
         # The same id went to another chat at the same moment.
@@ -164,9 +168,13 @@ def mark_read(*, chat_id: int, user_id: int, number: int) -> ReadMark:
     _require_member(chat_id, user_id)
     if number > chat.last_number:
         raise errors.BeyondLastMessage
+    _raise_mark(user_id, chat_id, number)
+    return ReadMark.objects.get(user_id=user_id, chat_id=chat_id)
+
+
+def _raise_mark(user_id: int, chat_id: int, number: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(RAISE_MARK, [user_id, chat_id, number])
-    return ReadMark.objects.get(user_id=user_id, chat_id=chat_id)
 
 
 def _lock(chat_id: int) -> Chat:

@@ -1,8 +1,10 @@
-"""The ASGI application: HTTP for Django, the live WebSocket, and the hub's start and end."""
+"""The ASGI application: HTTP for pages and Django, the live WebSocket, and the process's start and end."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import WebsocketDenier
@@ -15,12 +17,30 @@ django_application = get_asgi_application()
 
 # Models can be imported only from here on.
 from stack.config.origins import StrictOriginValidator  # noqa: E402
-from stack.live.process import lifespan  # noqa: E402
+from stack.live import process  # noqa: E402
 from stack.live.socket import live_socket  # noqa: E402
+from stack.pages import process as pages  # noqa: E402
+from stack.pages.front import Front  # noqa: E402
+
+
+async def lifespan(
+    scope: dict[str, Any],
+    receive: Callable[[], Awaitable[dict[str, Any]]],
+    send: Callable[[dict[str, Any]], Awaitable[None]],
+) -> None:
+    """The hub's, which says first that it is over; by then the connections to the renderers are closed too."""
+
+    async def send_at_last(message: dict[str, Any]) -> None:
+        if message["type"] == "lifespan.shutdown.complete":
+            await pages.close()
+        await send(message)
+
+    await process.lifespan(scope, receive, send_at_last)
+
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": Front(django_application),
         "websocket": StrictOriginValidator(
             URLRouter(
                 [

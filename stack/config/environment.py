@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +30,9 @@ OPTIONAL = (
     "BEHIND_TLS_PROXY",
     "STATIC_ROOT",
     "LOG_LEVEL",
+    "FRONTEND_BUILD",
+    "RENDERER_URLS",
+    "FRONTEND_DEV_URL",
     "HARNESS_RUN",
 )
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -50,6 +54,9 @@ class Environment:
         sign_in_rate: sign-ins of one user name from one address, as ``"number/period"``.
         trusted_proxies: how many proxies in front append to ``X-Forwarded-For``; 0 ignores that header.
         behind_tls_proxy: a proxy ends TLS and always sets ``X-Forwarded-Proto``.
+        frontend_build: the folder that holds the built front end, ``renderer/`` and ``web/``; None without one.
+        renderer_urls: origins of the renderers; without any, every page is a shell.
+        frontend_dev_url: origin of the front end's development server, which renders pages if no other does.
         run: which use of the harness started this process; empty elsewhere.
     """
 
@@ -64,6 +71,9 @@ class Environment:
     trusted_proxies: int
     behind_tls_proxy: bool
     static_root: str | None
+    frontend_build: str | None
+    renderer_urls: tuple[str, ...]
+    frontend_dev_url: str | None
     log_level: str
     run: str
 
@@ -119,6 +129,12 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
     log_level = env.str("LOG_LEVEL", default="INFO").upper()
     if log_level not in LOG_LEVELS:
         problems.append(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {log_level!r}")
+    build, renderers, dev_server = (
+        env.str("FRONTEND_BUILD", default="").strip(),
+        _items(env.str("RENDERER_URLS", default="")),
+        env.str("FRONTEND_DEV_URL", default="").strip(),
+    )
+    problems += _frontend_problems(build, renderers, dev_server, production=production)
     if problems:
         raise ImproperlyConfigured("; ".join(problems) + ".")
     return Environment(
@@ -133,6 +149,9 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         trusted_proxies=numbers["TRUSTED_PROXIES"],
         behind_tls_proxy=env.bool("BEHIND_TLS_PROXY", default=False),
         static_root=env.str("STATIC_ROOT", default="") or None,
+        frontend_build=build or None,
+        renderer_urls=renderers,
+        frontend_dev_url=dev_server or None,
         log_level=log_level,
         run=env.str("HARNESS_RUN", default=""),
     )
@@ -156,6 +175,23 @@ def _production_problems(
     if rate_given:
         problems.append("SIGN_IN_RATE may not be set in production: guessing passwords would become quicker")
     return problems
+
+
+def _frontend_problems(build: str, renderers: tuple[str, ...], dev_server: str, *, production: bool) -> list[str]:
+    problems = []
+    if build and not Path(build).is_absolute():
+        problems.append(f"FRONTEND_BUILD must be the whole path of a folder, not {build!r}")
+    if bad := [url for url in renderers if not _is_http_origin(url)]:
+        problems.append(f"RENDERER_URLS holds {_join(bad)}, but wants origins like http://127.0.0.1:3000")
+    if dev_server and not _is_http_origin(dev_server):
+        problems.append(f"FRONTEND_DEV_URL must be an origin like http://127.0.0.1:3000, not {dev_server!r}")
+    if dev_server and production:
+        problems.append("FRONTEND_DEV_URL may not be set in production: pages would load scripts from there")
+    return problems
+
+
+def _is_http_origin(text: str) -> bool:
+    return text.startswith(("http://", "https://")) and _is_origin(text) and not re.search(r"[\s;'\"*\\]", text)
 
 
 def _is_weak(key: str) -> bool:

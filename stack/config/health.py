@@ -13,10 +13,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from stack.live import process
+from stack.pages import process as pages
 
 OK = "ok"
-NOT_NEEDED = {"redis"}
-"""Checks that are told but do not make the process unready: without Redis, updates come a second late."""
+NOT_NEEDED = {"redis", "pages"}
+"""Checks that are told but do not make the process unready: without Redis, updates come a second late; without a
+renderer, pages are rendered in the browser."""
 
 _migrated = False
 
@@ -24,8 +26,8 @@ _migrated = False
 @require_safe
 @never_cache
 def healthz(_request: HttpRequest) -> JsonResponse:
-    """Answer 200 as long as the process lives; touches no service."""
-    return JsonResponse({"status": OK, "run": settings.HARNESS_RUN})
+    """Answer 200 as long as the process lives, with how its pages came about; touches no service."""
+    return JsonResponse({"status": OK, "run": settings.HARNESS_RUN, "pages": pages.status()})
 
 
 @require_safe
@@ -36,6 +38,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     checks["migrations"] = _told(_migrations) if checks["database"] == OK else "the database can't be reached"
     checks["redis"] = _told(_redis)
     checks["live"] = OK if process.status()["ready"] else "the hub does not follow the event log yet"
+    checks["pages"] = pages.trouble() or OK
     ready = all(state == OK for name, state in checks.items() if name not in NOT_NEEDED)
     body = {"status": OK if ready else "unready", "run": settings.HARNESS_RUN, "checks": checks}
     return JsonResponse(body, status=200 if ready else 503)

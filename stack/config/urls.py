@@ -2,16 +2,14 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from stack.config import schema  # noqa: F401  # registers how the schema names the session cookie
 from stack.config.docs import DocsView
 from stack.config.health import healthz, readyz
 
+# Addresses that begin otherwise than these are pages of the front end: `stack.pages` answers them.
 urlpatterns = [
-    # The address of the app that a start prints leads somewhere: until there are pages, to what there is to see.
-    path("", RedirectView.as_view(pattern_name="docs")),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("admin/", admin.site.urls),

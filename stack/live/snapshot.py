@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from django.db import connection
-from django.db.models import Model, Q
+from django.db.backends.utils import CursorWrapper
 
 from stack.live.db import repeatable_read
 from stack.live.log import read_head
 from stack.live.memberships import scopes_of
 from stack.live.registry import Entity, registry
+from stack.live.rows import Row, reader
 from stack.live.triggers import quote
 
 Bound: TypeAlias = "list[Any] | None"
@@ -20,22 +21,33 @@ Window: TypeAlias = dict[str, Any]
 Bounds: TypeAlias = Mapping[str, Mapping[str, Bound]]
 """Scope -> long type -> the lower bound the client holds, None for all."""
 
+Windows: TypeAlias = tuple[Mapping[str, int], int]
+"""How many of the newest a window holds of long types, each at least one: by scope, and for all other scopes."""
+
 PAGE = 50
 
 
-def read_snapshot(user_id: int, *, bounds: Bounds | None = None) -> dict[str, Any]:
+def read_snapshot(user_id: int, *, bounds: Bounds | None = None, windows: Windows | None = None) -> dict[str, Any]:
     """Everything a user sees now.
 
     Args:
         bounds: for scopes named here, the client's own lower bounds in place of the newest few.
+        windows: how many the newest few are; without it as many as each type was registered with.
 
     Returns:
         The snapshot frame of the live protocol.
     """
     with repeatable_read(read_only=True) as cursor:
-        head = read_head(cursor)
-        windows = read_windows(scopes_of(cursor, user_id), bounds=bounds)
-    return {"type": "snapshot", "user": user_id, "epoch": head.epoch, "seq": head.seq, "scopes": windows}
+        return snapshot_in(cursor, user_id, bounds=bounds, windows=windows)
+
+
+def snapshot_in(
+    cursor: CursorWrapper, user_id: int, *, bounds: Bounds | None = None, windows: Windows | None = None
+) -> dict[str, Any]:
+    """As `read_snapshot`, in a transaction of the caller's that sees one state of the database."""
+    head = read_head(cursor)
+    scopes = read_windows(scopes_of(cursor, user_id), bounds=bounds, windows=windows)
+    return {"type": "snapshot", "user": user_id, "epoch": head.epoch, "seq": head.seq, "scopes": scopes}
 
 
 def read_scope(user_id: int, scope: str) -> dict[str, Any]:
@@ -59,16 +71,17 @@ def read_page(user_id: int, scope: str, name: str, before: Sequence[Any]) -> dic
         head = read_head(cursor)
         values = entity.scope.parse(scope) if entity is not None and entity.window is not None else None
         if entity is not None and values is not None and scope in scopes_of(cursor, user_id):
-            key = f"({quote(entity.order_column)}, {quote(entity.pk_column)})"
+            read, key = reader(entity), f"({quote(entity.order_column)}, {quote(entity.pk_column)})"
             rows = list(
-                entity.model._base_manager.raw(
-                    f"SELECT * FROM {quote(entity.table)} WHERE {_scope_clause(entity)} AND {key} < (%s, %s) "
+                read.read(
+                    f"SELECT {read.select} FROM {quote(entity.table)} AS t "
+                    f"WHERE {_scope_clause(entity)} AND {key} < (%s, %s) "
                     f"ORDER BY {quote(entity.order_column)} DESC, {quote(entity.pk_column)} DESC LIMIT %s",
                     [*values, *before, PAGE + 1],
                 )
             )
-            bound = order_key(entity, rows[PAGE - 1]) if len(rows) > PAGE else None
-            items = [entity.data(row) for row in reversed(rows[:PAGE])]
+            bound = rows[PAGE - 1].key if len(rows) > PAGE else None
+            items = [row.data for row in reversed(rows[:PAGE])]
     return {
         "epoch": head.epoch,
         "seq": head.seq,
@@ -79,14 +92,11 @@ def read_page(user_id: int, scope: str, name: str, before: Sequence[Any]) -> dic
     }
 
 
-def order_key(entity: Entity, instance: Model) -> list[Any]:
-    """Where an entity of a long type stands: order key, then id."""
-    return [getattr(instance, entity.order), instance.pk]
-
-
-def read_windows(scopes: Collection[str], *, bounds: Bounds | None = None) -> dict[str, Window]:
+def read_windows(
+    scopes: Collection[str], *, bounds: Bounds | None = None, windows: Windows | None = None
+) -> dict[str, Window]:
     """The windows of scopes, with one query a type (two for long types), however many scopes there are."""
-    windows: dict[str, Window] = {scope: {"entities": {}, "bounds": {}} for scope in scopes}
+    read: dict[str, Window] = {scope: {"entities": {}, "bounds": {}} for scope in scopes}
     for entity in registry.entities.values():
         matching = {scope: values for scope in scopes if (values := entity.scope.parse(scope)) is not None}
         if not matching:
@@ -96,48 +106,50 @@ def read_windows(scopes: Collection[str], *, bounds: Bounds | None = None) -> di
         else:
             own = {s: bounds[s][entity.name] for s in matching if bounds and entity.name in bounds.get(s, {})}
             newest = {s: values for s, values in matching.items() if s not in own}
-            found, limits = _newest(entity, newest)
+            found, limits = _newest(entity, newest, windows or ({}, entity.window))
             found |= _bounded(entity, {s: matching[s] for s in own}, own)
             for scope in matching:
-                windows[scope]["bounds"][entity.name] = own[scope] if scope in own else limits.get(scope)
+                read[scope]["bounds"][entity.name] = own[scope] if scope in own else limits.get(scope)
         for scope in matching:
-            windows[scope]["entities"][entity.name] = found.get(scope, [])
-    return windows
+            read[scope]["entities"][entity.name] = found.get(scope, [])
+    return read
 
 
 def _all(entity: Entity, scopes: Mapping[str, tuple[str, ...]]) -> dict[str, list[Any]]:
-    columns = entity.scope.columns
-    condition = Q()
-    if len(columns) == 1:
-        condition = Q(**{f"{columns[0]}__in": [values[0] for values in scopes.values()]})
-    else:
-        for values in scopes.values():
-            condition |= Q(**dict(zip(columns, values, strict=True)))
-    return _by_scope(entity, entity.model._base_manager.filter(condition).order_by("pk"))
+    read = reader(entity)
+    return _by_scope(
+        read.read(
+            f"SELECT {read.select} FROM {_scope_values(entity, scopes)} "
+            f"JOIN {quote(entity.table)} AS t ON {_same_scope(entity)} ORDER BY t.{quote(entity.pk_column)}",
+            [value for values in scopes.values() for value in (*values, None)],
+        )
+    )
 
 
-def _newest(entity: Entity, scopes: Mapping[str, tuple[str, ...]]) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+def _newest(
+    entity: Entity, scopes: Mapping[str, tuple[str, ...]], windows: Windows
+) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     """The newest rows of each scope, oldest first, and the bound of the scopes that have more."""
     if not scopes:
         return {}, {}
-    assert entity.window is not None
-    order, pk = quote(entity.order_column), quote(entity.pk_column)
-    rows = entity.model._base_manager.raw(
-        f"SELECT row.* FROM {_scope_values(entity, scopes)} CROSS JOIN LATERAL ("
+    read, order, pk = reader(entity), quote(entity.order_column), quote(entity.pk_column)
+    counts = {scope: windows[0].get(scope, windows[1]) for scope in scopes}
+    by_scope: dict[str, list[Row]] = defaultdict(list)
+    for row in read.read(
+        f"SELECT {read.select} FROM {_scope_values(entity, scopes)} CROSS JOIN LATERAL ("
         f"SELECT * FROM {quote(entity.table)} AS t WHERE {_same_scope(entity)} "
-        f"ORDER BY {order} DESC, {pk} DESC LIMIT {entity.window + 1}) AS row ORDER BY row.{order}, row.{pk}",
-        [value for values in scopes.values() for value in values],
-    )
-    by_scope: dict[str, list[Model]] = defaultdict(list)
-    for row in rows:
-        if (scope := entity.scope_of(row)) is not None:
-            by_scope[scope].append(row)
+        f"ORDER BY {order} DESC, {pk} DESC LIMIT scope.most) AS t ORDER BY t.{order}, t.{pk}",
+        # One more tells whether there are more.
+        [value for scope, values in scopes.items() for value in (*values, counts[scope] + 1)],
+    ):
+        if row.scope is not None:
+            by_scope[row.scope].append(row)
     bounds = {}
     for scope, found in by_scope.items():
-        if len(found) > entity.window:
+        if len(found) > counts[scope]:
             del found[0]
-            bounds[scope] = order_key(entity, found[0])
-    return {scope: [entity.data(row) for row in found] for scope, found in by_scope.items()}, bounds
+            bounds[scope] = found[0].key
+    return {scope: [row.data for row in found] for scope, found in by_scope.items()}, bounds
 
 
 def _bounded(
@@ -145,26 +157,25 @@ def _bounded(
 ) -> dict[str, list[Any]]:
     if not scopes:
         return {}
-    order, pk = quote(entity.order_column), quote(entity.pk_column)
+    read, order, pk = reader(entity), quote(entity.order_column), quote(entity.pk_column)
     clauses, parameters = [], []
     for scope, values in scopes.items():
         bound = bounds[scope]
         clauses.append(f"({_scope_clause(entity)}" + (f" AND ({order}, {pk}) >= (%s, %s))" if bound else ")"))
         parameters += [*values, *(bound or ())]
     return _by_scope(
-        entity,
-        entity.model._base_manager.raw(
-            f"SELECT * FROM {quote(entity.table)} WHERE {' OR '.join(clauses)} ORDER BY {order}, {pk}",
+        read.read(
+            f"SELECT {read.select} FROM {quote(entity.table)} AS t WHERE {' OR '.join(clauses)} ORDER BY {order}, {pk}",
             parameters,
-        ),
+        )
     )
 
 
-def _by_scope(entity: Entity, rows: Iterable[Model]) -> dict[str, list[Any]]:
+def _by_scope(rows: Iterable[Row]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
-        if (scope := entity.scope_of(row)) is not None:
-            found[scope].append(entity.data(row))
+        if row.scope is not None:
+            found[row.scope].append(row.data)
     return found
 
 
@@ -173,11 +184,9 @@ def _scope_clause(entity: Entity) -> str:
 
 
 def _scope_values(entity: Entity, scopes: Mapping[str, tuple[str, ...]]) -> str:
-    if not entity.scope.columns:
-        return "(SELECT) AS scope"
-    rows = ", ".join("(" + ", ".join(["%s"] * len(entity.scope.columns)) + ")" for _ in scopes)
-    names = ", ".join(f"s{i}" for i in range(len(entity.scope.columns)))
-    return f"(VALUES {rows}) AS scope({names})"
+    row = ", ".join([*["%s"] * len(entity.scope.columns), "%s::bigint"])
+    names = ", ".join([*(f"s{i}" for i in range(len(entity.scope.columns))), "most"])
+    return f"(VALUES {', '.join([f'({row})'] * len(scopes))}) AS scope({names})"
 
 
 def _same_scope(entity: Entity) -> str:

@@ -220,27 +220,34 @@ def test_only_the_sender_deletes(world: World) -> None:
     assert world.send()[0].number == 2
 
 
+def test_who_writes_has_read_what_came_before(world: World) -> None:
+    world.send(sender_id=world.owner.pk)
+    world.send(sender_id=world.member.pk)
+    marks = dict(world.chat.read_marks.values_list("user", "number"))
+    assert marks == {world.owner.pk: 1, world.member.pk: 2}
+
+
 def test_a_read_mark_never_goes_back(world: World) -> None:
     for _ in range(3):
-        world.send()
+        world.send(sender_id=world.owner.pk)
     for number, expected in ((2, 2), (1, 2), (2, 2), (3, 3), (0, 3)):
         mark = services.mark_read(chat_id=world.chat.pk, user_id=world.member.pk, number=number)
         assert mark.number == expected
     with pytest.raises(errors.BeyondLastMessage):
         services.mark_read(chat_id=world.chat.pk, user_id=world.member.pk, number=4)
-    assert ReadMark.objects.count() == 1
+    assert ReadMark.objects.filter(user=world.member).count() == 1
 
 
 def test_read_marks_at_the_same_moment(committed_world: World, together: Any) -> None:
     world = committed_world
     for _ in range(4):
-        world.send()
+        world.send(sender_id=world.owner.pk)
 
     def mark(number: int) -> Callable[[], Any]:
         return lambda: services.mark_read(chat_id=world.chat.pk, user_id=world.member.pk, number=number)
 
     together([mark(4), mark(2), mark(3), mark(1)])
-    assert ReadMark.objects.get().number == 4
+    assert ReadMark.objects.get(user=world.member).number == 4
 
 
 @pytest.fixture

@@ -9,5 +9,6 @@ from stack.config.settings.core import *  # noqa: F403
 from stack.config.settings.database import *  # noqa: F403
 from stack.config.settings.jobs import *  # noqa: F403
 from stack.config.settings.logging import *  # noqa: F403
+from stack.config.settings.pages import *  # noqa: F403
 from stack.config.settings.security import *  # noqa: F403
 from stack.config.settings.static import *  # noqa: F403

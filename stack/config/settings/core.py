@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "stack.accounts",
     "stack.chat",
     "stack.jobs",
+    "stack.pages",
     "stack.live",
 ]
 

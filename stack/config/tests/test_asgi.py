@@ -1,4 +1,4 @@
-"""Who gets as far as the live socket."""
+"""Who gets as far as the live socket, what is a page, and how the process ends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import pytest
 from django.conf import settings
 
 from stack.config import asgi
+from stack.live import process as hub
+from stack.pages import process as pages
+from stack.pages.renderer import Renderers
 
 REFUSED = [{"type": "websocket.close"}]
 
@@ -76,3 +79,56 @@ def test_no_origin_or_two_are_refused() -> None:
 @pytest.mark.parametrize("path", ["/", "/other", "/live/", "/live/more"])
 def test_other_paths_are_refused(path: str) -> None:
     assert connect(path, settings.APP_ORIGINS[0]) == REFUSED
+
+
+def get(path: str) -> tuple[int, dict[str, str]]:
+    """The status and headers of the answer to a GET."""
+    sent: list[dict[str, Any]] = []
+    waiting = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop() if waiting else await asyncio.Future()
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 1),
+    }
+    asyncio.run(asyncio.wait_for(asgi.application(scope, receive, send), timeout=20))
+    return sent[0]["status"], {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
+
+
+def test_what_is_djangos_and_what_is_a_page() -> None:
+    status, headers = get("/api/nowhere")
+    assert (status, headers["content-type"]) == (404, "application/problem+json")
+    status, headers = get("/")
+    assert (status, headers["location"]) == (302, "/sign-in/")
+
+
+def test_connections_to_the_renderers_are_closed_before_the_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    async def hubs(_scope: Any, _receive: Any, send: Any) -> None:
+        for type_ in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
+            await send({"type": type_})
+
+    async def close(_self: Renderers) -> None:
+        told.append("closed")
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message["type"])
+
+    async def work() -> None:
+        pages.renderers()
+        await asgi.application({"type": "lifespan"}, None, send)
+
+    monkeypatch.setattr(hub, "lifespan", hubs)
+    monkeypatch.setattr(Renderers, "close", close)
+    asyncio.run(work())
+    assert told == ["lifespan.startup.complete", "closed", "lifespan.shutdown.complete"]

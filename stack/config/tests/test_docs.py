@@ -76,7 +76,3 @@ def test_the_cookie_is_what_the_api_takes_after_signing_in() -> None:
 def token(cookies: SimpleCookie) -> str:
     value: str = cookies["csrftoken"].value
     return value
-
-
-def test_the_address_of_the_app_leads_somewhere(client: Client) -> None:
-    assert client.get("/").headers["Location"] == DOCS

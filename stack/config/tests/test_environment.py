@@ -39,6 +39,21 @@ def test_values() -> None:
     assert found.app_origins == ("http://127.0.0.1:8000", "capacitor://localhost")
     assert (found.database["HOST"], found.database["NAME"]) == ("127.0.0.1", "name")
     assert found.run == ""
+    assert (found.frontend_build, found.renderer_urls, found.frontend_dev_url) == (None, (), None)
+
+
+def test_the_front_end() -> None:
+    found = read_environment(
+        DEVELOPMENT
+        | {
+            "FRONTEND_BUILD": "/srv/front end",
+            "RENDERER_URLS": "http://127.0.0.1:3000, https://renderer.internal",
+            "FRONTEND_DEV_URL": "http://127.0.0.1:3001",
+        }
+    )
+    assert found.frontend_build == "/srv/front end"
+    assert found.renderer_urls == ("http://127.0.0.1:3000", "https://renderer.internal")
+    assert found.frontend_dev_url == "http://127.0.0.1:3001"
 
 
 def test_secrets_are_not_shown() -> None:
@@ -90,6 +105,15 @@ def test_log_levels_are_read_in_any_case() -> None:
         ("TRUSTED_PROXIES", "-1"),
         ("SIGN_IN_RATE", "often"),
         ("LOG_LEVEL", "LOUD"),
+        ("FRONTEND_BUILD", ".cache/frontend"),
+        ("RENDERER_URLS", "http://127.0.0.1:3000/"),
+        ("RENDERER_URLS", "http://127.0.0.1:3000,127.0.0.1:3001"),
+        ("RENDERER_URLS", "ftp://127.0.0.1"),
+        ("RENDERER_URLS", "http://user:password@127.0.0.1"),
+        ("RENDERER_URLS", "http://127.0.0.1:many"),
+        ("FRONTEND_DEV_URL", "http://127.0.0.1:3000/path"),
+        ("FRONTEND_DEV_URL", "ws://127.0.0.1:3000"),
+        ("FRONTEND_DEV_URL", "http://127.0.0.1:3000;script-src"),
     ],
 )
 def test_wrong_values(name: str, value: str) -> None:
@@ -119,6 +143,7 @@ def test_all_wrong_values_at_once() -> None:
         ("APP_ORIGINS", "https://example.org,http://example.org"),
         ("SIGN_IN_RATE", "5/min"),
         ("SIGN_IN_RATE", "1000/min"),
+        ("FRONTEND_DEV_URL", "http://127.0.0.1:3000"),
     ],
 )
 def test_production_refuses(name: str, value: str) -> None:

@@ -23,7 +23,9 @@ def test_alive_without_any_service(settings: Settings, django_assert_num_queries
     with django_assert_num_queries(0):
         response = Client().get("/healthz")
     assert response.status_code == 200
-    assert response.json() == {"status": "ok", "run": "run-7"}
+    body = response.json()
+    assert (body["status"], body["run"]) == ("ok", "run-7")
+    assert set(body["pages"]) == {"rendered", "shells", "renderers"}
     assert "no-store" in response["Cache-Control"]
 
 
@@ -34,6 +36,7 @@ def test_ready(settings: Settings) -> None:
     response = Client().get("/readyz")
     assert response.status_code == 200, response.content
     checks = {"database": "ok", "migrations": "ok", "redis": "ok", "live": "ok"}
+    checks["pages"] = "no renderer is set (RENDERER_URLS): pages are shells"
     assert response.json() == {"status": "ok", "run": "run-7", "checks": checks}
 
 

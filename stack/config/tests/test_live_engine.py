@@ -16,7 +16,6 @@ from django.db.utils import OperationalError
 
 from stack.accounts.models import Profile, Session, User
 from stack.chat.models import Chat, ChatMember, Message, ReadMark
-from stack.chat.serializers import ChatSerializer
 from stack.live import log, memberships, triggers
 from stack.live.batch import run_batch
 from stack.live.checks import check_triggers
@@ -24,7 +23,7 @@ from stack.live.db import is_serialization_failure, repeatable_read
 from stack.live.frames import Close
 from stack.live.identity import session_digest
 from stack.live.models import Event, MembershipRow, Outbox
-from stack.live.registry import registry
+from stack.live.registry import Entity, registry
 from stack.live.relay import schema_hash
 from stack.live.snapshot import read_page, read_snapshot
 from stack.live.testing import Engine, Store
@@ -279,14 +278,14 @@ class TestTrouble:
     ) -> None:
         good, bad = Chat.objects.create(title="good"), Chat.objects.create(title="bad")
         engine.drain()
-        whole = ChatSerializer.to_representation
+        whole = Entity.data
 
-        def fails(self: ChatSerializer, instance: Chat) -> dict[str, object]:
+        def fails(self: Entity, instance: Chat) -> dict[str, object]:
             if instance.pk == bad.pk:
                 raise ZeroDivisionError
             return whole(self, instance)
 
-        monkeypatch.setattr(ChatSerializer, "to_representation", fails)
+        monkeypatch.setattr(Entity, "data", fails)
         Chat.objects.update(title="changed")
         ops = {entry.scope: json.loads(entry.ops)[0]["op"] for entry in engine.drain()}
         assert ops == {f"chat:{good.pk}": "upsert", f"chat:{bad.pk}": "stale"}

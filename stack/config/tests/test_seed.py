@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import F
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from stack.accounts.models import Profile, User
 from stack.accounts.services import user_create
-from stack.chat.models import Chat, ChatMember, Message
+from stack.chat.models import Chat, ChatMember, Message, ReadMark
 from stack.config.environment import StackEnv
 from stack.config.seeding import seed
 
@@ -21,7 +23,9 @@ NAMES = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "iv
 
 
 def contents() -> list[list[object]]:
-    return [list(model.objects.order_by("pk").values()) for model in (User, Profile, Chat, ChatMember, Message)]
+    return [
+        list(model.objects.order_by("pk").values()) for model in (User, Profile, Chat, ChatMember, Message, ReadMark)
+    ]
 
 
 def test_what_is_made() -> None:
@@ -41,6 +45,20 @@ def test_what_is_made() -> None:
         numbers = list(chat.messages.order_by("number").values_list("number", flat=True))
         assert numbers == list(range(1, chat.last_number + 1))
         assert numbers
+        sent = list(chat.messages.order_by("number").values_list("created_at", flat=True))
+        assert sent == sorted(sent)
+        assert sent[-1] < timezone.now()
+        # Who had the last word has read everything, the other one at least what was there to be answered.
+        last = chat.messages.get(number=chat.last_number).sender_id
+        for user, number in chat.read_marks.values_list("user", "number"):
+            assert number == chat.last_number or (user != last and number == chat.last_number - 1)
+        assert chat.read_marks.count() == 2
+
+
+def test_some_have_something_to_read_and_some_have_not() -> None:
+    seed()
+    unread = Chat.objects.filter(read_marks__number__lt=F("last_number")).count()
+    assert 0 < unread < Chat.objects.count()
 
 
 def test_again_changes_nothing(django_assert_max_num_queries: DjangoAssertNumQueries) -> None:

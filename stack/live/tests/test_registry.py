@@ -135,6 +135,15 @@ def test_what_clients_could_not_work_with_is_an_error_of_check(
     assert any(problem in error.msg for error in check_entities())
 
 
+def test_a_way_of_writing_of_ones_own_is_an_error_of_check(registry: Registry) -> None:
+    class Own(PermissionSerializer):
+        def to_representation(self, instance: Permission) -> dict[str, Any]:
+            return {}
+
+    live.register(Permission, serializer=Own, scope="everyone")
+    assert any("in a way of its own" in error.msg for error in check_entities())
+
+
 class TestScopeTemplate:
     def test_it_names_and_parses(self) -> None:
         template = ScopeTemplate("room:{a}:{b}")

@@ -1,0 +1,1 @@
+"""The peer: a Django project that serves the same pages with django-nextjs, as its documentation says."""
