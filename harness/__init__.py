@@ -9,19 +9,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.actors.actor import Actor, Chat, Job
     from harness.actors.admin import AdminActor
+    from harness.actors.browser import BrowserActor
     from harness.actors.errors import (
         ActorError,
         FormRefused,
         LookError,
+        NotAccessible,
         NotPossible,
         NotSeen,
         Refused,
         SeenAnyway,
         Unreachable,
     )
-    from harness.actors.web import Chat, Job, WebActor
-    from harness.errors import HarnessError
+    from harness.actors.web import WebActor
+    from harness.browser.driver import Browsers
+    from harness.browser.window import LAPTOP, PHONE, Window
+    from harness.errors import HarnessError, NoBrowser
     from harness.play.errors import (
         LostDelivery,
         NobodyLeft,
@@ -31,7 +36,9 @@ if TYPE_CHECKING:
         PlayFailed,
         ScenarioNotFound,
         ScenarioUnusable,
+        UncleanConsole,
     )
+    from harness.play.moments import Moment
     from harness.play.observers import Observer, Step
     from harness.play.people import Person, Pool, read_people
     from harness.play.runner import Play, perform
@@ -40,15 +47,23 @@ if TYPE_CHECKING:
     from harness.stack import RunningStack, StackOptions, attach, start_stack
 
 __all__ = [
+    "LAPTOP",
+    "PHONE",
+    "Actor",
     "ActorError",
     "AdminActor",
+    "BrowserActor",
+    "Browsers",
     "Chat",
     "FormRefused",
     "HarnessError",
     "Job",
     "LookError",
     "LostDelivery",
+    "Moment",
+    "NoBrowser",
     "NobodyLeft",
+    "NotAccessible",
     "NotPossible",
     "NotSeen",
     "Observer",
@@ -69,8 +84,10 @@ __all__ = [
     "Stage",
     "Step",
     "Target",
+    "UncleanConsole",
     "Unreachable",
     "WebActor",
+    "Window",
     "attach",
     "discover",
     "perform",
@@ -82,19 +99,24 @@ __all__ = [
 
 # The supervisor and the quick commands import this package too: they must not wait for what they don't use.
 _HOMES = {
+    "harness.actors.actor": ("Actor", "Chat", "Job"),
     "harness.actors.admin": ("AdminActor",),
+    "harness.actors.browser": ("BrowserActor",),
     "harness.actors.errors": (
         "ActorError",
         "FormRefused",
         "LookError",
+        "NotAccessible",
         "NotPossible",
         "NotSeen",
         "Refused",
         "SeenAnyway",
         "Unreachable",
     ),
-    "harness.actors.web": ("Chat", "Job", "WebActor"),
-    "harness.errors": ("HarnessError",),
+    "harness.actors.web": ("WebActor",),
+    "harness.browser.driver": ("Browsers",),
+    "harness.browser.window": ("LAPTOP", "PHONE", "Window"),
+    "harness.errors": ("HarnessError", "NoBrowser"),
     "harness.play.errors": (
         "LostDelivery",
         "NobodyLeft",
@@ -104,7 +126,9 @@ _HOMES = {
         "PlayFailed",
         "ScenarioNotFound",
         "ScenarioUnusable",
+        "UncleanConsole",
     ),
+    "harness.play.moments": ("Moment",),
     "harness.play.observers": ("Observer", "Step"),
     "harness.play.people": ("Person", "Pool", "read_people"),
     "harness.play.runner": ("Play", "perform"),

@@ -14,6 +14,9 @@
     ├── StateFailed                    13  a named state of the database could not be kept or restored
     ├── PlaceUnusable                  16  a folder or file that the harness needs cannot be used
     ├── SupervisorSilent               17  the supervisor of a run lives, but has not answered in time
+    ├── NodeMissing                    18  there is no Node.js that the front end could be built and served with
+    ├── BuildFailed                    19  the front end's packages or the front end itself could not be built
+    ├── NoBrowser                      20  there is no Chromium that runs, and none could be installed
     └── ResourceFailed                 10  a resource ended before it was ready
         ├── ServiceDidNotStart         10  ... and it was Postgres or Redis
         └── NotReady                   11  ... or lived, but did not prove in time that it is ours
@@ -104,6 +107,28 @@ class SupervisorSilent(HarnessError):
     """The supervisor of a run lives, but has not answered in time."""
 
     exit_code = 17
+
+
+class NodeMissing(HarnessError):
+    """There is no Node.js that the front end could be built and served with."""
+
+    exit_code = 18
+
+
+class BuildFailed(HarnessError):
+    """The front end's packages or the front end itself could not be built. ``lines`` end the tool's log."""
+
+    exit_code = 19
+
+    def __init__(self, sentence: str, *, hint: str = "", lines: tuple[str, ...] = ()) -> None:
+        super().__init__(sentence, hint=hint)
+        self.lines = lines
+
+
+class NoBrowser(HarnessError):
+    """There is no Chromium that runs, and none could be installed."""
+
+    exit_code = 20
 
 
 class ResourceFailed(HarnessError):

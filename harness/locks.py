@@ -32,6 +32,33 @@ def take(path: Path, *, wait: bool = False) -> int | None:
     return descriptor
 
 
+def share(path: Path) -> int:
+    """Hold the lock ``path`` together with others: as long as one of them does, nobody can take it.
+
+    Returns a descriptor that holds it until every copy of that is closed.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def take_unused(path: Path) -> int | None:
+    """Lock ``path`` if nobody holds or shares it at this moment, else None; never waits."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if _locked(descriptor, fcntl.LOCK_EX):
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
 def is_held(path: Path) -> bool:
     """Whether somebody holds the lock ``path`` now; looking takes it from nobody."""
     try:

@@ -6,7 +6,7 @@
 * Fixtures: ``stack`` (a whole throwaway stack, two of each process, started when first used), ``stage`` and
   ``actor`` (a stage on it), ``live_store`` (a client's store, for tests that don't import the harness).
 * Scenarios in the files of a ``scenarios/`` folder are collected as tests and played on that stack; what came
-  of them is written to ``report.json`` and ``junit.xml`` in the run folder.
+  of them is written to ``report.html``, ``report.json`` and ``junit.xml`` in the run folder.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import shlex
 from collections.abc import Callable, Generator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,8 @@ import pytest
 from _pytest._code.code import ExceptionRepr, TerminalRepr
 
 if TYPE_CHECKING:
-    from harness.actors.web import WebActor
+    from harness.actors.actor import Actor
+    from harness.browser.driver import Browsers
     from harness.live import LiveStore
     from harness.play.people import Pool
     from harness.play.runner import Play
@@ -137,8 +139,9 @@ def pytest_load_initial_conftests(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the marker and begin the list of plays."""
+    """Name the markers and begin the list of plays."""
     config.addinivalue_line("markers", "stack: needs a whole running stack")
+    config.addinivalue_line("markers", "browser: needs a browser")
     config.stash[_played_key] = _Played()
 
 
@@ -168,10 +171,16 @@ class ScenarioItem(pytest.Function):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
         """What failed, as pytest shows it, and where the evidence lies."""
         shown = super().repr_failure(excinfo)
-        played = self.config.stash[_played_key].plays
-        evidence = [play.evidence for play in played if play.failure is excinfo.value]
-        if evidence and isinstance(shown, ExceptionRepr):
-            shown.addsection("evidence", f"screens and live frames of every actor: {evidence[-1]}", "-")
+        played = self.config.stash[_played_key]
+        evidence = [play.evidence for play in played.plays if play.failure is excinfo.value]
+        if evidence and played.folder is not None and isinstance(shown, ExceptionRepr):
+            from harness.report import REPORT_HTML
+
+            lines = (
+                f"screens and live frames of every actor: {evidence[-1]}",
+                f"the whole story, once all have played: {played.folder / REPORT_HTML}",
+            )
+            shown.addsection("evidence", "\n".join(lines), "-")
         return shown
 
 
@@ -184,8 +193,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Mod
     return pytest.Module.from_parent(parent, path=file_path)
 
 
-def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> ScenarioItem | None:
-    """A scenario is a test of the module that defines it."""
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> list[ScenarioItem] | None:
+    """A scenario is a test of the module that defines it, one for each way in which it can be played."""
     if not _holds_scenarios(collector.path):
         return None
     from harness.play.scenario import Scenario
@@ -193,11 +204,23 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
     if not isinstance(obj, Scenario) or obj.module != collector.obj.__name__:
         return None
 
-    def played(stack: RunningStack, _pool: Pool, request: pytest.FixtureRequest) -> None:
-        __tracebackhide__ = True
-        _play(obj, stack, _pool, request.config.stash[_played_key])
+    return [_item(collector, name, obj, eyes=eyes) for eyes in obj.ways]
 
-    return ScenarioItem.from_parent(collector, name=name, callobj=played)
+
+def _item(collector: pytest.Module | pytest.Class, name: str, scenario: Scenario, *, eyes: bool) -> ScenarioItem:
+    from harness.play.runner import way_name
+
+    def without_eyes(stack: RunningStack, _pool: Pool, request: pytest.FixtureRequest) -> None:
+        __tracebackhide__ = True
+        _play(scenario, stack, _pool, request.config.stash[_played_key], None)
+
+    def with_eyes(stack: RunningStack, _pool: Pool, _browsers: Browsers, request: pytest.FixtureRequest) -> None:
+        __tracebackhide__ = True
+        _play(scenario, stack, _pool, request.config.stash[_played_key], _browsers)
+
+    called = way_name(scenario, eyes=eyes).replace(scenario.name, name, 1)
+    item: ScenarioItem = ScenarioItem.from_parent(collector, name=called, callobj=with_eyes if eyes else without_eyes)
+    return item
 
 
 def _holds_scenarios(file: Path) -> bool:
@@ -208,6 +231,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what needs the stack, before ``-m`` chooses."""
     if "stack" in getattr(item, "fixturenames", ()):
         item.add_marker("stack")
+    if "_browsers" in getattr(item, "fixturenames", ()):
+        item.add_marker("browser")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -225,15 +250,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if played.plays and played.folder is not None:
         from harness.report import write_report
 
-        write_report(played.folder, played.plays, run=played.run, app=played.app)
+        def repeat(play: Play) -> str:
+            file = os.path.relpath(play.scenario.path, session.config.invocation_params.dir)
+            return shlex.join(["python", "-m", "pytest", f"{file}::{play.name}"])
+
+        write_report(played.folder, played.plays, run=played.run, app=played.app, repeat=repeat)
 
 
-def _play(scenario: Scenario, stack: RunningStack, pool: Pool, played: _Played) -> None:
+def _play(scenario: Scenario, stack: RunningStack, pool: Pool, played: _Played, browsers: Browsers | None) -> None:
     __tracebackhide__ = True
     from harness.play.runner import perform
     from harness.play.stage import Target
 
-    play = perform(scenario, Target.of(stack), pool, folder=stack.folder)
+    play = perform(scenario, Target.of(stack), pool, folder=stack.folder, eyes=browsers is not None, browsers=browsers)
     played.plays.append(play)
     played.folder, played.run, played.app = stack.folder, stack.run_id, stack.urls.app
     if play.failure is not None:
@@ -251,7 +280,7 @@ def stack() -> Generator[RunningStack]:
     """
     from harness.stack import StackOptions, start_stack
 
-    options = StackOptions(services="embedded", scale={"backend": 2, "relay": 2, "worker": 2})
+    options = StackOptions(services="embedded", scale={"backend": 2, "relay": 2, "worker": 2, "renderer": 2})
     with start_stack(options) as running:
         yield running
 
@@ -261,6 +290,14 @@ def _pool(stack: RunningStack) -> Pool:
     from harness.play.people import people_of
 
     return people_of(stack)
+
+
+@pytest.fixture(scope="session")
+def _browsers() -> Generator[Browsers]:
+    from harness.browser.driver import Browsers
+
+    with Browsers.found() as browsers:
+        yield browsers
 
 
 @pytest.fixture
@@ -276,7 +313,7 @@ def stage(stack: RunningStack, _pool: Pool, request: pytest.FixtureRequest) -> G
 
 
 @pytest.fixture
-def actor(stage: Stage) -> Callable[..., WebActor]:
+def actor(stage: Stage) -> Callable[..., Actor]:
     """Makes actors on the test's stage: ``actor("bob")``, ``actor("bob", device="phone")``."""
     return stage.actor
 

@@ -38,6 +38,14 @@ class HttpReady:
 
 
 @dataclass(frozen=True)
+class PageReady:
+    """Ready when the renderer at ``url`` renders a page from page data and its answer names this run."""
+
+    url: str
+    type: Literal["page"] = "page"
+
+
+@dataclass(frozen=True)
 class Notify:
     """Ready when the child says so over its NOTIFY_SOCKET, naming this run."""
 
@@ -51,12 +59,13 @@ class Exit:
     type: Literal["exit"] = "exit"
 
 
-Readiness = PostgresLogin | RedisPing | HttpReady | Notify | Exit
+Readiness = PostgresLogin | RedisPing | HttpReady | PageReady | Notify | Exit
 
 _READINESS: dict[str, type[Readiness]] = {
     "postgres": PostgresLogin,
     "redis": RedisPing,
     "http": HttpReady,
+    "page": PageReady,
     "notify": Notify,
     "exit": Exit,
 }
@@ -75,7 +84,8 @@ class KeepState:
 class Resource:
     """One thing of a run. An empty ``command`` means that it runs elsewhere and is only checked.
 
-    ``environment`` comes on top of the supervisor's. ``endpoints`` are addresses for people, without
+    ``environment`` comes on top of the supervisor's, of which one that does not ``inherits`` gets only what any
+    program needs (PATH, HOME, LANG, LC_*, TMPDIR, TZ) and no secret. ``endpoints`` are addresses for people, without
     credentials. ``stop_signal`` asks politely; after ``grace`` seconds the whole process group is killed.
     ``within`` is the number of seconds it may take to become ready.
     """
@@ -91,6 +101,7 @@ class Resource:
     stop_signal: int = int(signal.SIGTERM)
     grace: float = 8.0
     within: float = 90.0
+    inherits: bool = True
     keep_state: KeepState | None = None
 
     @property

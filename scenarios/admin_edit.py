@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from harness import Stage, scenario
+from harness import PHONE, Stage, scenario
 
 
-@scenario("An admin's edit reaches every open client", tags={"live", "demo"}, cast=["bob"])
+@scenario("An admin's edit reaches every open client", tags={"live", "demo"}, cast=["bob"], windows=["bob"])
 def admin_edit_reaches_clients(stage: Stage) -> None:
     """Somebody edits a row in the Django admin. The person it is about has the app open and just sees it."""
-    bob, phone = stage.actor("bob"), stage.actor("bob", device="phone")
+    bob, phone = stage.actor("bob"), stage.actor("bob", device="phone", window=PHONE)
 
-    with stage.step("Bob opens his profile on laptop and phone", cue="Bob has two devices open.", budget=5):
+    with stage.step("Bob opens his profile on laptop and phone", cue="Bob has two devices open.", budget=10):
         bob.opens("/profile")
         phone.opens("/profile")
 

@@ -7,8 +7,10 @@ from typing import Any, Protocol
 import httpx
 from lxml import html
 
+from harness.actors.device import Requests, shown
 from harness.actors.errors import FormRefused, NotPossible, Refused
 from harness.actors.http import Http
+from harness.play.moments import Chronicle
 from harness.play.observers import Observer
 from harness.play.people import Person
 
@@ -16,8 +18,14 @@ LOGIN = "/admin/login/"
 PAGES = {"profile": "/admin/accounts/profile/{user}/change/"}
 
 
+LABEL = "admin"
+
+
 class Subject(Protocol):
     """Somebody whose data an admin changes."""
+
+    @property
+    def label(self) -> str: ...
 
     @property
     def user(self) -> int: ...
@@ -26,22 +34,23 @@ class Subject(Protocol):
 class AdminActor:
     """An admin at the Django admin; signs in at the first need."""
 
-    def __init__(self, person: Person, *, base: str, observer: Observer) -> None:
+    def __init__(self, person: Person, *, base: str, observer: Observer, chronicle: Chronicle) -> None:
         self.person = person
-        self._http = Http(base, observer=observer)
+        self._chronicle = chronicle
+        self._http = Http(base, observer=Requests(LABEL, observer, chronicle))
         self._signed_in = False
 
     def signs_in(self) -> None:
         """Fill in the admin's login form. Raises `FormRefused` with what the form says."""
         if self.person.password is None:
             raise NotPossible(f"{self.person.name} has no password to sign in to the admin with.")
-        page = self._page(LOGIN)
-        answer = self._submit(
-            page, "login-form", {"username": self.person.name, "password": self.person.password}, button=None
-        )
-        if answer.url.path == LOGIN:
-            raise FormRefused(f"The admin did not let {self.person.name} in: {_errors(answer)}")
-        self._signed_in = True
+        with self._chronicle.does(LABEL, "signs in to the admin"):
+            page = self._page(LOGIN)
+            fields = {"username": self.person.name, "password": self.person.password}
+            answer = self._submit(page, "login-form", fields, button=None)
+            if answer.url.path == LOGIN:
+                raise FormRefused(f"The admin did not let {self.person.name} in: {_errors(answer)}")
+            self._signed_in = True
 
     def changes(self, what: str, *, of: Subject, **values: str) -> None:
         """Open somebody's `what` (``profile``), fill `values` into the form and save it.
@@ -52,11 +61,12 @@ class AdminActor:
             raise NotPossible(f"The admin knows no {what!r}; there are: {', '.join(PAGES)}.")
         if not self._signed_in:
             self.signs_in()
-        path = PAGES[what].format(user=of.user)
-        page = self._page(path)
-        answer = self._submit(page, f"{what}_form", values, button="_save")
-        if answer.url.path == path:
-            raise FormRefused(f"The admin did not save {path}: {_errors(answer)}")
+        with self._chronicle.does(LABEL, f"changes the {what} of {of.label}: {shown(values)}"):
+            path = PAGES[what].format(user=of.user)
+            page = self._page(path)
+            answer = self._submit(page, f"{what}_form", values, button="_save")
+            if answer.url.path == path:
+                raise FormRefused(f"The admin did not save {path}: {_errors(answer)}")
 
     def close(self) -> None:
         self._http.close()

@@ -23,7 +23,7 @@ class Refused(ActorError):
 
 
 class FormRefused(ActorError):
-    """A form of the admin came back with errors."""
+    """A form came back with errors."""
 
 
 class NotPossible(ActorError):
@@ -64,6 +64,10 @@ class NotSeen(LookError):
 
 class SeenAnyway(LookError):
     """What should have stayed hidden is there."""
+
+
+class NotAccessible(LookError):
+    """The page breaks rules of accessibility."""
 
 
 LAST_LINES = 12

@@ -8,13 +8,12 @@ import ssl
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 import httpx
 
 from harness.actors.errors import Refused, Unreachable
-from harness.play.observers import Observer
 
 TIMEOUT = 15.0
 # A kept connection may be closed by the server at the moment it is used again, and no answer comes.
@@ -26,10 +25,17 @@ HOST_PREFIX = "__Host-"
 MAX_REDIRECTS = 5
 
 
+class RequestObserver(Protocol):
+    """Is told of every request."""
+
+    def request(self, method: str, name: str, ms: float, error: str | None) -> None:
+        """A request ended after `ms` milliseconds; `name` is its path without ids."""
+
+
 class Http:
     """One person's browser session with one server; every request is timed and told to the observer."""
 
-    def __init__(self, base: str, *, observer: Observer, timeout: float = TIMEOUT) -> None:
+    def __init__(self, base: str, *, observer: RequestObserver, timeout: float = TIMEOUT) -> None:
         """`base`: address of the server without a trailing slash; `timeout`: seconds for each answer."""
         self.base = base.rstrip("/")
         self._observer = observer

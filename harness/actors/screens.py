@@ -36,7 +36,17 @@ def render(store: Store, path: str) -> list[str]:
     for pattern, screen in _SCREENS:
         if match := pattern.fullmatch(path):
             return screen(store, *(int(group) for group in match.groups()))
-    raise UnknownScreen(f"There is no screen {path!r}; there are: {SCREENS}.")
+    raise unknown(path)
+
+
+def unknown(path: str) -> UnknownScreen:
+    """The error for a path that no screen has."""
+    return UnknownScreen(f"There is no screen {path!r}; there are: {SCREENS}.")
+
+
+def is_screen(path: str) -> bool:
+    """Whether a screen has this path."""
+    return any(pattern.fullmatch(path) for pattern, _ in _SCREENS)
 
 
 def name_of(store: Store, user: int) -> str:

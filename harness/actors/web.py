@@ -6,103 +6,40 @@ import json
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.actors import screens
+from harness.actors.actor import JOB_WITHIN, SEE_WITHIN, SETTLE_WITHIN, Actor, Chat, Job
+from harness.actors.device import Device, Part, shown
 from harness.actors.errors import NotPossible, NotSeen, Refused, SeenAnyway, Unreachable, View
-from harness.actors.http import Http
+from harness.actors.evidence import write_frames, write_view
 from harness.live import LiveStore, SyncLive
 from harness.live.store import JSON
-from harness.play.deliveries import Deliveries
-from harness.play.observers import Observer
-from harness.play.people import Person
 
 T = TypeVar("T")
 
-SEE_WITHIN = 2.0
-"""Seconds within which a change has to be seen unless a scenario says otherwise."""
-SETTLE_WITHIN = 10.0
-"""Seconds for what a claim rests on but does not measure: the first snapshot, a marker."""
-JOB_WITHIN = 30.0
-"""Seconds for a background job to get somewhere."""
 RETRY_EVERY = 0.25
 FRAMES_KEPT = 5000
 FRAMES_SHOWN = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chat:
-    """A chat that an actor started; `members` are user ids, its founder included."""
+class WebActor(Device):
+    """An `Actor` without a window: what they see is worked out from the data that a page would show."""
 
-    id: int
-    title: str
-    members: frozenset[int]
-
-    @property
-    def screen(self) -> str:
-        """The path of its screen."""
-        return f"/chats/{self.id}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A background job that an actor started."""
-
-    id: int
-    kind: str
-
-
-class WebActor:
-    """One person on one device. Verbs do; `sees...` look, and wait no longer than `within` seconds.
-
-    What can't be seen in time raises `NotSeen`; what the server refuses raises `Refused`.
-    """
-
-    def __init__(
-        self,
-        label: str,
-        person: Person,
-        *,
-        base: str,
-        observer: Observer,
-        deliveries: Deliveries,
-        company: Callable[[], Iterable[WebActor]],
-        unique: Callable[[str], str],
-        stretch: float = 1.0,
-    ) -> None:
-        """`base`: the server's address; `company`: everybody on stage, this actor included.
-
-        `stretch`: what every `within` is multiplied by.
-        """
-        self.label = label
-        self.person = person
-        self.base = base
-        self._observer = observer
-        self._deliveries = deliveries
-        self._company = company
-        self._unique = unique
-        self._stretch = stretch
-        self._http = Http(base, observer=observer)
-        self._user: int | None = None
+    def __init__(self, part: Part) -> None:
+        super().__init__(part)
         self._live: SyncLive | None = None
         self._online = False
         self._screen: str | None = None
-        self._frames: deque[JSON] = deque(maxlen=FRAMES_KEPT)
+        self._frames: deque[tuple[float, JSON]] = deque(maxlen=FRAMES_KEPT)
         self._frame_count = 0
         self._progress: dict[int, list[int]] = defaultdict(list)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label} at {self._screen or 'no screen'}>"
-
-    @property
-    def user(self) -> int:
-        """The id of the person's user; signs in if that has not been done."""
-        if self._user is None:
-            self.signs_in()
-        assert self._user is not None
-        return self._user
 
     @property
     def online(self) -> bool:
@@ -120,7 +57,7 @@ class WebActor:
     @property
     def frames(self) -> tuple[str, ...]:
         """The newest live frames that came in, oldest first, as JSON."""
-        return tuple(json.dumps(frame, ensure_ascii=False) for frame in tuple(self._frames))
+        return tuple(json.dumps(frame, ensure_ascii=False) for _, frame in tuple(self._frames))
 
     def read(self, reader: Callable[[LiveStore], T]) -> T:
         """What `reader` makes of the client's store, while nothing comes in between.
@@ -129,57 +66,67 @@ class WebActor:
         """
         return self._opened.read(reader)
 
+    def store(self) -> JSON:
+        """The content of the client's store. Raises `NotPossible` before a screen is open."""
+        return self.read(lambda store: store.canonical())
+
     # Signing in and out
 
     def signs_in(self) -> None:
         """Sign in, or go on with the session the person came with."""
-        if self.person.session is not None:
-            self._http.use_session(self.person.session)
-        account = self._http.json("GET", "/api/session")["user"]
-        if account is None and self.person.password is not None:
-            fields = {"username": self.person.name, "password": self.person.password}
-            account = self._http.json("POST", "/api/session", fields)["user"]
-        if account is None:
-            raise NotPossible(f"The session that {self.person.name} came with has ended: make new ones.")
-        self._user = int(account["id"])
+        with self._chronicle.does(self.label, "signs in"):
+            if self.person.session is not None:
+                self._http.use_session(self.person.session)
+            user = self._signed_in_as()
+            if user is None and self.person.password is not None:
+                fields = {"username": self.person.name, "password": self.person.password}
+                user = int(self._http.json("POST", "/api/session", fields)["user"]["id"])
+            if user is None:
+                raise self._session_has_ended()
+            self._user = user
 
     def signs_out(self) -> None:
         """Sign out and close the app."""
-        self._http.json("DELETE", "/api/session")
-        self._close_live()
-        self._user = None
-        self._screen = None
+        with self._chronicle.does(self.label, "signs out"):
+            self._http.json("DELETE", "/api/session")
+            self._close_live()
+            self._user = None
+            self._screen = None
 
     # Looking
 
     def opens(self, path: str) -> None:
         """Go to a screen; the first one opens the live connection and waits for its snapshot."""
-        if not self._online and self._live is not None:
-            raise NotPossible(f"{self.label} is offline.")
-        if self._live is None:
-            self._connect()
-        self.read(lambda store: screens.render(store, path))
-        self._screen = path
+        with self._chronicle.does(self.label, f"opens {path}"):
+            if not self._online and self._live is not None:
+                raise NotPossible(f"{self.label} is offline.")
+            if self._live is None:
+                self._connect()
+            self.read(lambda store: screens.render(store, path))
+            self._screen = path
 
     def sees(self, text: str, *, within: float = SEE_WITHIN) -> None:
         """`text` is in a line of the screen, now or `within` seconds."""
-        self._see(lambda store: any(text in line for line in self._lines(store)), f"does not see {text!r}", within)
+        with self._chronicle.sees(self.label, f"sees {text!r}"):
+            self._see(lambda store: any(text in line for line in self._lines(store)), f"does not see {text!r}", within)
 
     def does_not_see(self, text: str) -> None:
         """`text` is in no line of the screen, after everything that has happened so far came in."""
-        self.catches_up()
-        if any(text in line for line in self.lines()):
-            raise SeenAnyway(f"sees {text!r}, which should not be there", self.view())
+        with self._chronicle.sees(self.label, f"does not see {text!r}"):
+            self.catches_up()
+            if any(text in line for line in self.lines()):
+                raise SeenAnyway(f"sees {text!r}, which should not be there", self.view())
 
     def never_received(self, *texts: str) -> None:
         """None of `texts` was in anything that ever came over the live connection, whatever the screen."""
-        self.catches_up()
-        if self._frame_count > FRAMES_KEPT:
-            raise NotPossible(f"{self.label} got more than {FRAMES_KEPT} frames: the first ones are not kept.")
-        held = self.read(lambda store: json.dumps(store.canonical(), ensure_ascii=False))
-        for text in texts:
-            if any(text in received for received in (held, *self.frames)):
-                raise SeenAnyway(f"was sent {text!r}, which is not for them", self.view())
+        with self._chronicle.sees(self.label, f"never received {', '.join(map(repr, texts))}"):
+            self.catches_up()
+            if self._frame_count > FRAMES_KEPT:
+                raise NotPossible(f"{self.label} got more than {FRAMES_KEPT} frames: the first ones are not kept.")
+            held = self.read(lambda store: json.dumps(store.canonical(), ensure_ascii=False))
+            for text in texts:
+                if any(text in received for received in (held, *self.frames)):
+                    raise SeenAnyway(f"was sent {text!r}, which is not for them", self.view())
 
     def lines(self) -> list[str]:
         """The lines of the screen as it is now."""
@@ -197,11 +144,12 @@ class WebActor:
 
     # Chats
 
-    def starts_chat(self, title: str, *, with_: Sequence[WebActor]) -> Chat:
+    def starts_chat(self, title: str, *, with_: Sequence[Actor]) -> Chat:
         """Start a chat with others and be its owner."""
-        members = [actor.user for actor in with_]
-        made = self._http.json("POST", "/api/chats", {"title": title, "members": members})
-        return Chat(id=int(made["id"]), title=title, members=frozenset({self.user, *members}))
+        with self._chronicle.does(self.label, f"starts the chat {title!r}"):
+            members = [actor.user for actor in with_]
+            made = self._http.json("POST", "/api/chats", {"title": title, "members": members})
+            return Chat(id=int(made["id"]), title=title, members=frozenset({self.user, *members}))
 
     def sends(self, text: str, *, to: Chat, keep_trying: float = 0.0) -> None:
         """Send a message; the stage expects it on every device of every member that has the app open.
@@ -209,58 +157,56 @@ class WebActor:
         `keep_trying`: seconds to send it again while no server answers; it is still made only once.
         """
         message = str(uuid.uuid4())
-        sender = self.user
-        receivers = [actor for actor in self._company() if actor.has_opened and actor.user in to.members]
-        began = time.perf_counter()
-        self._deliveries.expect(
-            message,
-            receivers,
-            about=f"{text!r} from {self.label} in {to.title!r} (user {sender})",
-            began=began,
-        )
-        try:
-            self._post_message(to, {"client_id": message, "text": text}, keep_trying)
-        except BaseException:
-            self._deliveries.withdraw(message)
-            raise
+        with self._chronicle.does(self.label, f"sends {text!r}"):
+            self._expect(message, text, to, self._receivers(to), began=time.perf_counter())
+            try:
+                self._post_message(to, {"client_id": message, "text": text}, keep_trying)
+            except BaseException:
+                self._deliveries.withdraw(message)
+                raise
 
     def marks_read(self, chat: Chat) -> None:
         """Mark everything read that this device shows of a chat."""
-        held = self.read(lambda store: store.entity("chat", chat.id))
-        if held is None:
-            raise NotPossible(f"{self.label} does not have the chat {chat.title!r}.")
-        self._http.json("PUT", f"/api/chats/{chat.id}/read", {"number": held["last_number"]})
+        with self._chronicle.does(self.label, f"marks {chat.title!r} read"):
+            held = self.read(lambda store: store.entity("chat", chat.id))
+            if held is None:
+                raise NotPossible(f"{self.label} does not have the chat {chat.title!r}.")
+            self._http.json("PUT", f"/api/chats/{chat.id}/read", {"number": held["last_number"]})
 
     def sees_unread(self, count: int, chat: Chat, *, within: float = SEE_WITHIN) -> None:
         """The app shows `count` unread messages for a chat."""
-        self._see(
-            lambda store: store.entity("chat", chat.id) is not None and screens.unread(store, chat.id) == count,
-            f"does not see {count} unread in {chat.title!r}",
-            within,
-        )
+        with self._chronicle.sees(self.label, f"sees {count} unread in {chat.title!r}"):
+            self._see(
+                lambda store: store.entity("chat", chat.id) is not None and screens.unread(store, chat.id) == count,
+                f"does not see {count} unread in {chat.title!r}",
+                within,
+            )
 
     # Jobs
 
     def starts_job(self, kind: str) -> Job:
         """Start a background job."""
-        made = self._http.json("POST", "/api/jobs", {"kind": kind})
-        return Job(id=int(made["id"]), kind=kind)
+        with self._chronicle.does(self.label, f"starts a job, {kind}"):
+            made = self._http.json("POST", "/api/jobs", {"kind": kind})
+            return Job(id=int(made["id"]), kind=kind)
 
     def sees_job_progress(self, job: Job, *, at_least: int, below: int = 101, within: float = JOB_WITHIN) -> None:
         """The progress shown was in ``[at_least, below)`` percent at some time since the app was opened."""
-        self._see(
-            lambda _: any(at_least <= progress < below for progress in self._progress[job.id]),
-            f"does not see job {job.id} at {at_least} % or more and below {below} %",
-            within,
-        )
+        with self._chronicle.sees(self.label, f"sees job {job.id} at {at_least} % or more and below {below} %"):
+            self._see(
+                lambda _: any(at_least <= progress < below for progress in self._progress[job.id]),
+                f"does not see job {job.id} at {at_least} % or more and below {below} %",
+                within,
+            )
 
     def sees_job(self, job: Job, state: str, *, within: float = JOB_WITHIN) -> None:
         """The job is shown in `state`: ``queued``, ``running``, ``done`` or ``failed``."""
-        self._see(
-            lambda store: (store.entity("job", job.id) or {}).get("state") == state,
-            f"does not see job {job.id} {state}",
-            within,
-        )
+        with self._chronicle.sees(self.label, f"sees job {job.id} {state}"):
+            self._see(
+                lambda store: (store.entity("job", job.id) or {}).get("state") == state,
+                f"does not see job {job.id} {state}",
+                within,
+            )
 
     def job_progress(self, job: Job) -> list[int]:
         """Every progress the device was told of, in the order of arrival."""
@@ -270,24 +216,49 @@ class WebActor:
 
     def changes_profile(self, **values: str) -> None:
         """Change the own profile: `first_name`, `last_name`, `bio`."""
-        self._http.json("PATCH", "/api/profile", values)
+        with self._chronicle.does(self.label, f"changes the own profile: {shown(values)}"):
+            self._patch_profile(values)
 
     def goes_offline(self) -> None:
         """The connection breaks without a goodbye and stays away; the screen stays as it is."""
-        live = self._opened
-        self._online = False
-        self._deliveries.interrupted(self)
-        live.cut()
+        with self._chronicle.does(self.label, "goes offline"):
+            live = self._opened
+            self._online = False
+            self._deliveries.interrupted(self)
+            live.cut()
 
     def comes_online(self) -> None:
         """The connection is back and resumes where it was."""
-        self._online = True
-        self._opened.start()
+        with self._chronicle.does(self.label, "comes online"):
+            self._online = True
+            self._opened.start()
+
+    def screenshot(self, name: str, *, failed: bool = False) -> None:
+        """Nothing: there is no window."""
+
+    def checks_accessibility(self) -> None:
+        """Nothing: there is no window."""
+
+    @contextmanager
+    def expects_trouble(self, reason: str, *, pattern: str = "") -> Generator[None]:
+        """Nothing goes wrong in a window that is not there."""
+        yield
+
+    @property
+    def unexpected_trouble(self) -> Sequence[str]:
+        """None: there is no window."""
+        return ()
 
     @property
     def has_opened(self) -> bool:
         """Whether the app was opened on this device, online or not."""
         return self._live is not None
+
+    def leaves_evidence(self, folder: Path, *, everything: bool) -> None:
+        """Write the screen and the live frames."""
+        write_view(folder, self.view())
+        frames = ((self._chronicle.seconds(at), False, frame) for at, frame in tuple(self._frames))
+        write_frames(folder, self.label, frames)
 
     def close(self) -> None:
         """Leave the stage."""
@@ -323,11 +294,12 @@ class WebActor:
 
     def _on_frame(self, frame: JSON) -> None:
         at = time.perf_counter()
-        self._frames.append(frame)
+        self._frames.append((at, frame))
         self._frame_count += 1
         live = self._live
         if live is not None:
             self._look(live.store, at, by_event=True)
+        self._chronicle.frame(self.label, frame, at=at)
 
     def looks(self) -> None:
         """Take notice of what is in the store, however it came in."""
@@ -352,22 +324,7 @@ class WebActor:
         if not self._opened.wait(condition, within=within):
             raise NotSeen(f"{claim} within {within:g} s", self.view())
 
-    def catches_up(self, *, within: float = SETTLE_WITHIN) -> None:
-        """Wait until everything that was committed before this call has come in.
-
-        The first marker proves that the events of all earlier commits are in the log; those written in one go
-        with it may still follow it, so a second one, which is written after them, has to come as well.
-        """
-        bio = str(self._http.json("GET", "/api/profile")["bio"])
-        marker = self._unique("marker")
-        try:
-            self.changes_profile(bio=marker)
-            self._sees_own_bio(marker, within)
-        finally:
-            self.changes_profile(bio=bio)
-        self._sees_own_bio(bio, within)
-
-    def _sees_own_bio(self, bio: str, within: float) -> None:
+    def _gets_own_bio(self, bio: str, within: float) -> None:
         user = self.user
         self._see(
             lambda store: (store.entity("profile", user) or {}).get("bio") == bio,

@@ -8,7 +8,7 @@ import sys
 import click
 
 from harness.cli import INTERRUPTED
-from harness.errors import HarnessError, ResourceFailed
+from harness.errors import BuildFailed, HarnessError, ResourceFailed
 from harness.folders import place_trouble
 
 # In the order of the help: command, then the module that has it under the same name.
@@ -18,11 +18,14 @@ COMMANDS = {
     "restart": "harness.cli.lifecycle",
     "status": "harness.cli.look",
     "logs": "harness.cli.look",
+    "build": "harness.cli.build",
     "reset": "harness.cli.database",
     "manage": "harness.cli.database",
     "env": "harness.cli.database",
     "scenario": "harness.cli.play",
     "demo": "harness.cli.play",
+    "browser": "harness.cli.browser",
+    "report": "harness.cli.report",
 }
 
 
@@ -81,9 +84,10 @@ def run() -> int:
 
 
 def complain(error: HarnessError) -> None:
-    """Tell people what went wrong: the last lines of a failed resource's log, the sentence, the next step."""
-    if isinstance(error, ResourceFailed) and error.lines:
-        click.secho(f"last lines of {error.resource}:", dim=True, err=True)
+    """Tell people what went wrong: the last lines of the log of what failed, the sentence, the next step."""
+    if isinstance(error, ResourceFailed | BuildFailed) and error.lines:
+        what = error.resource if isinstance(error, ResourceFailed) else "the build"
+        click.secho(f"last lines of {what}:", dim=True, err=True)
         for line in error.lines:
             click.echo(f"  {line}", err=True)
     click.secho(str(error), fg="red", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
@@ -39,6 +40,7 @@ Examples:
   harness up                              follow the logs, end with Ctrl-C
   harness up --detach --json              leave it running, print its addresses and sign-ins
   harness up --scale backend=2 --port 8080
+  harness up --dev                        every change of the code shows at once
   DATABASE_URL=postgres://... harness up  use a database that runs elsewhere
 """
 )
@@ -56,17 +58,19 @@ Examples:
     multiple=True,
     metavar="KIND=N",
     callback=_scale,
-    help="Run several of a kind (backend, relay, worker); repeatable.",
+    help=f"Run several of a kind ({', '.join(SCALABLE)}); repeatable.",
 )
 @click.option("--port", type=click.IntRange(1, 65535), help="The app's port; default: 8000 if free, else a free one.")
-def up(detach: bool, as_json: bool, services: Choice, scale: dict[str, int], port: int | None) -> None:
+@click.option("--dev", "develop", is_flag=True, help="Serve the code as it is being edited, front end and backend.")
+def up(detach: bool, as_json: bool, services: Choice, scale: dict[str, int], port: int | None, develop: bool) -> None:
     """Start the whole stack; its data survives down and up."""
     console = make_console(stderr=as_json)
-    options = StackOptions(services=services, scale=scale, durable=True, port=port, up=True)
+    options = StackOptions(services=services, scale=scale, durable=True, port=port, up=True, develop=develop)
     begun = time.monotonic()
-    with StartProgress(console) as progress:
-        stack = start_stack(options, on_progress=progress)
-    with stack:
+    with ExitStack() as opened:
+        with StartProgress(console) as progress:
+            # Owned before the progress is taken off the screen: a Ctrl-C may come meanwhile.
+            stack = opened.enter_context(start_stack(options, on_progress=progress))
         console.print(f"[bold]Up after {time.monotonic() - begun:.1f} s:[/] run {stack.run_id}\n")
         show_stack(console, stack, sign_ins=not as_json)
         if as_json:

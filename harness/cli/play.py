@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Sequence
+import termios
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.output import StartProgress, make_console, print_json
+from harness.cli.seats import EYES, KEEP, Seats, seats
 from harness.errors import HarnessError, NotRunning, SupervisorGone
 from harness.folders import Folders, private_folder
 from harness.services.choose import CHOICES, Choice
@@ -52,6 +55,10 @@ class _Venue:
     run: str
     stack: RunningStack | None
     borrowed: bool
+    again: tuple[str, ...] = ()
+    """Options of `harness scenario` that lead here again."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What the report must not tell, besides what lies in the run folder."""
 
 
 @click.command(
@@ -59,6 +66,7 @@ class _Venue:
 Examples:
   harness scenario --list
   harness scenario two_people_chat
+  harness scenario --eyes --keep
   harness scenario --json > report.json
   harness scenario --url https://stack.example.org --users people.json
 """
@@ -67,6 +75,8 @@ Examples:
 @click.option("--list", "only_list", is_flag=True, help="Only say which scenarios there are.")
 @click.option("--url", help="Play against this address instead of a stack of this checkout.")
 @click.option("--users", type=click.Path(path_type=Path), help="The people to play with at --url: a JSON file.")
+@EYES
+@KEEP
 @SERVICES
 @REHEARSE
 @AS_JSON
@@ -75,14 +85,17 @@ def scenario(
     only_list: bool,
     url: str | None,
     users: Path | None,
+    eyes: bool | None,
+    keep: bool,
     services: Choice,
     rehearse: bool,
     as_json: bool,
 ) -> int:
     """Play scenarios by name, all without names.
 
-    They play on the stack that is up, or on a throwaway one. report.json and junit.xml are written to its run
-    folder; the exit code is 1 if one failed.
+    They play on the stack that is up, or on a throwaway one, without browsers unless --eyes says so or a scenario
+    can't do without. report.html, report.json and junit.xml are written to its run folder; the exit code is 1 if
+    one failed.
     """
     from harness.play.scenario import discover, pick
 
@@ -95,9 +108,11 @@ def scenario(
     if (url is None) != (users is None):
         raise click.UsageError("--url and --users belong together: without the people nobody can sign in there.")
     console = make_console(stderr=as_json)
-    opened = _elsewhere(url, users) if url and users else _here(services, console)
-    with opened as venue:
-        plays, _ = _play(picked, venue, console, rehearsal=rehearse, pace=0.0, as_json=as_json)
+    seeing = [one for one in picked if eyes or (eyes is None and one.eyes == "always")]
+    with seats(seeing, console, keep=keep) as seated:
+        opened = _elsewhere(url, users) if url and users else _here(services, console)
+        with opened as venue:
+            plays, _ = _play(picked, venue, seated, console, rehearsal=rehearse, pace=0.0, as_json=as_json)
     return _code(plays)
 
 
@@ -106,23 +121,40 @@ def scenario(
 Examples:
   harness demo                     present everything, then stay up until Ctrl-C
   harness demo two_people_chat     one story alone
+  harness demo --step              go on with Enter, at your own pace
+  harness demo --no-eyes           in the terminal alone, without browsers
   harness demo --no-hold --rehearse
 """
 )
 @click.argument("names", nargs=-1)
 @click.option("--no-hold", is_flag=True, help="End after the last scenario; so it is without a terminal.")
 @click.option("--pace", type=click.FloatRange(0, 60), help=f"Seconds for each cue (a terminal: {PACE:g}, else 0).")
+@click.option("--step", "by_hand", is_flag=True, help="Wait for Enter before each step; needs a terminal.")
+@EYES
+@KEEP
 @SERVICES
 @REHEARSE
 @AS_JSON
 def demo(
-    names: tuple[str, ...], no_hold: bool, pace: float | None, services: Choice, rehearse: bool, as_json: bool
+    names: tuple[str, ...],
+    no_hold: bool,
+    pace: float | None,
+    by_hand: bool,
+    eyes: bool | None,
+    keep: bool,
+    services: Choice,
+    rehearse: bool,
+    as_json: bool,
 ) -> int:
     """Present the scenarios: visible steps, cues, timing against budget.
 
     Plays on the stack that is up, or starts one, which stays up until Ctrl-C so that the audience can try it.
-    The exit code is 1 if a scenario failed.
+    Where a Chromium is found the people sit at browsers: in windows beside each other if there is a screen, else out
+    of sight, with pictures of every step. The exit code is 1 if a scenario failed.
     """
+    from harness.browser.chromium import find_chromium
+    from harness.browser.driver import can_show
+    from harness.play.errors import NeedsTerminal
     from harness.play.scenario import discover, pick
 
     picked = [one for one in pick(discover(), names) if names or DEMO in one.tags]
@@ -130,14 +162,21 @@ def demo(
         raise _nothing_to_play(f"no scenario with the tag {DEMO!r} in the folder scenarios")
     console = make_console(stderr=as_json)
     seen = console.is_terminal and sys.stdin.isatty()
+    if by_hand and not seen:
+        raise NeedsTerminal("--step waits for Enter, so it needs a terminal: leave it out here.")
     hold = seen and not no_hold
-    with _here(services, console) as venue:
+    if eyes is None:
+        eyes = any(one.windows for one in picked) and find_chromium() is not None
+    taken = seats(picked if eyes else [], console, keep=keep, visible=seen and can_show())
+    with taken as seated, _here(services, console) as venue:
         plays, presenter = _play(
             picked,
             venue,
+            seated,
             console,
             rehearsal=rehearse,
             pace=(PACE if seen else 0.0) if pace is None else pace,
+            wait=partial(_enter, console) if by_hand else None,
             as_json=as_json,
         )
         if venue.stack is not None:
@@ -163,30 +202,50 @@ def _code(plays: Sequence[Play]) -> int:
 def _play(
     scenarios: Sequence[Scenario],
     venue: _Venue,
+    seated: Seats,
     console: Console,
     *,
     rehearsal: bool,
     pace: float,
     as_json: bool,
+    wait: Callable[[], None] | None = None,
 ) -> tuple[list[Play], Presenter]:
+    from rich.markup import escape
+
     from harness.play.presenter import Presenter
     from harness.play.runner import perform
-    from harness.report import REPORT_JSON, write_report
+    from harness.report import REPORT_HTML, REPORT_JSON, again, write_report
 
-    presenter = Presenter(console, pace=pace)
+    presenter = Presenter(console, pace=pace, wait=wait)
+    options = (*venue.again, *(["--rehearse"] if rehearsal else []))
     plays: list[Play] = []
     try:
         for number, one in enumerate(scenarios, 1):
             presenter.opens(one, number=number, of=len(scenarios))
             play = perform(
-                one, venue.target, venue.pool, observers=[presenter], rehearsal=rehearsal, folder=venue.folder
+                one,
+                venue.target,
+                venue.pool,
+                observers=[presenter],
+                rehearsal=rehearsal,
+                folder=venue.folder,
+                eyes=one in seated.seeing,
+                browsers=seated.browsers,
+                keep=seated.keep or None,
             )
             presenter.closes(play)
             plays.append(play)
     finally:
-        write_report(venue.folder, plays, run=venue.run, app=venue.target.backends[0])
+        write_report(
+            venue.folder,
+            plays,
+            run=venue.run,
+            app=venue.target.backends[0],
+            repeat=lambda play: again(play, *options),
+            secrets=venue.secrets,
+        )
     presenter.ends(plays)
-    console.print(f"[dim]report: {venue.folder / REPORT_JSON}[/]", soft_wrap=True)
+    console.print(f"report: {escape(str(venue.folder / REPORT_HTML))}", soft_wrap=True)
     if as_json:
         click.echo((venue.folder / REPORT_JSON).read_text(encoding="utf-8"), nl=False)
     return plays, presenter
@@ -225,7 +284,8 @@ def _elsewhere(url: str, users: Path) -> Generator[_Venue]:
     from harness.play.stage import Target
     from harness.stack.start import new_run_id
 
-    pool = Pool(read_people(users))
+    people = read_people(users)
+    pool = Pool(people)
     run = new_run_id()
     runs = private_folder(Folders.of_checkout().runs)
     yield _Venue(
@@ -235,7 +295,23 @@ def _elsewhere(url: str, users: Path) -> Generator[_Venue]:
         run=run,
         stack=None,
         borrowed=True,
+        again=("--url", url, "--users", str(users)),
+        secrets=tuple(one for person in people for one in (person.password, person.session) if one),
     )
+
+
+def _enter(console: Console) -> None:
+    """Wait for the presenter's Enter. Whatever was typed before the question does not answer it."""
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
+    console.print("  [bold reverse] Enter to go on [/] ", end="")
+    try:
+        input()
+    except EOFError:
+        # Ctrl-D: whoever presents has nothing more to say.
+        raise KeyboardInterrupt from None
+    except KeyboardInterrupt:
+        console.print()
+        raise
 
 
 def _hold(stack: RunningStack, console: Console) -> None:

@@ -5,13 +5,15 @@
     HarnessError
     └── PlayError            a scenario could not be played
         ├── ScenarioNotFound     exit 2
+        ├── NeedsTerminal        2
         ├── NobodyLeft           13
         ├── ScenarioUnusable     14
         └── PeopleFileError      15
     AssertionError
     └── PlayFailed           it was played, and the stack did not do what it says
         ├── LostDelivery
-        └── OverBudget
+        ├── OverBudget
+        └── UncleanConsole
 """
 
 from __future__ import annotations
@@ -25,6 +27,12 @@ class PlayError(HarnessError):
 
 class ScenarioNotFound(PlayError):
     """No scenario has this name, or there is no folder of scenarios."""
+
+    exit_code = 2
+
+
+class NeedsTerminal(PlayError):
+    """Somebody is to be asked, and nobody can answer."""
 
     exit_code = 2
 
@@ -57,3 +65,7 @@ class LostDelivery(PlayFailed):
 
 class OverBudget(PlayFailed):
     """In a rehearsal, a step took longer than its budget."""
+
+
+class UncleanConsole(PlayFailed):
+    """In a window something went wrong that the scenario did not expect: an error, a failed request."""

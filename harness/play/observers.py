@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from harness.play.moments import Moment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +21,8 @@ class Step:
     seconds: float | None = None
     """How long it took; None while it runs."""
     error: str | None = None
+    at: float | None = None
+    """Seconds from the beginning of the play to its own; known once it has ended and was recorded."""
 
     @property
     def running(self) -> bool:
@@ -40,6 +45,9 @@ class Observer(Protocol):
     def step(self, step: Step) -> None:
         """A step begins (`step.running`), its clock starting when this returns, or ended."""
 
+    def moment(self, moment: Moment) -> None:
+        """Something happened; not told in plays that are asked to be quiet, as those under load."""
+
 
 class Observers:
     """Passes everything on to each of several observers."""
@@ -58,3 +66,7 @@ class Observers:
     def step(self, step: Step) -> None:
         for observer in self._all:
             observer.step(step)
+
+    def moment(self, moment: Moment) -> None:
+        for observer in self._all:
+            observer.moment(moment)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from rich import box
 from rich.console import Console, Group
 from rich.markup import escape
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.rule import Rule
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from harness.play.moments import Moment
 from harness.play.observers import Step
 from harness.play.runner import Play
 from harness.play.scenario import Scenario
 
 TITLE_WIDTH = 58
+CUE_WIDTH = 76
 
 
 class SignIn(Protocol):
@@ -37,10 +41,14 @@ class SignIn(Protocol):
 class Presenter:
     """An observer that presents; also usable without a terminal, then it prints plain lines."""
 
-    def __init__(self, console: Console, *, pace: float = 0.0) -> None:
-        """`pace`: seconds to leave each cue alone on the screen before its step begins."""
+    def __init__(self, console: Console, *, pace: float = 0.0, wait: Callable[[], None] | None = None) -> None:
+        """`pace`: seconds to leave each cue alone on the screen before its step begins.
+
+        `wait`: asks for the next step and returns when it is wanted; takes the place of the pace.
+        """
         self._console = console
         self._pace = pace
+        self._wait = wait
         self._status: Status | None = None
 
     def opens(self, scenario: Scenario, *, number: int, of: int) -> None:
@@ -59,8 +67,13 @@ class Presenter:
                 f"  [dim]{timing.count - timing.failed} × {escape(timing.name)} delivered live:"
                 f" median {timing.p50:.0f} ms, slowest {timing.max:.0f} ms[/]"
             )
+        pictures = sum(moment.kind == "screenshot" for moment in play.moments)
+        if pictures:
+            self._console.print(f"  [dim]{pictures} pictures of the windows: {escape(str(play.evidence))}[/]")
         if play.failure is not None:
-            self._console.print(Panel(Text(play.error or ""), title="failed", border_style="red", title_align="left"))
+            panel = Panel(Text(play.error or ""), title="failed", border_style="red", title_align="left")
+            # In a terminal its lines are wrapped, elsewhere they are for a search to find whole.
+            self._console.print(panel, soft_wrap=not self._console.is_terminal)
             if play.evidence is not None:
                 self._console.print(f"  evidence: {escape(str(play.evidence))}", soft_wrap=True)
 
@@ -74,7 +87,11 @@ class Presenter:
         if step.running:
             self._quiet()
             if step.cue:
-                self._console.print(f"\n  [italic]“{escape(step.cue)}”[/]")
+                self._cue(step.cue)
+            if self._wait is not None:
+                self._console.print(f"  [dim]next:[/] {escape(step.title)}")
+                self._wait()
+            elif step.cue:
                 time.sleep(self._pace)
             if self._console.is_terminal:
                 self._status = self._console.status(f"  {escape(step.title)}", spinner="dots")
@@ -82,6 +99,9 @@ class Presenter:
         else:
             self._quiet()
             self._console.print(_verdict(step))
+
+    def moment(self, moment: Moment) -> None:
+        """Moments are for the report."""
 
     def ends(self, plays: Sequence[Play]) -> None:
         """All scenarios were played: the summary."""
@@ -121,6 +141,17 @@ class Presenter:
         self._console.print(
             Panel(Group(both, Text(), commands), title="look for yourself", border_style="green", title_align="left")
         )
+
+    def _cue(self, cue: str) -> None:
+        """What the presenter says, to be read from the back of the room where there is a screen for it."""
+        self._console.print()
+        if not self._console.is_terminal:
+            self._console.print(f"  “{escape(cue)}”")
+            return
+        words = Text(f"“{cue}”", style="bold", justify="left")
+        width = min(self._console.width - 2, CUE_WIDTH)
+        panel = Panel(words, box=box.HEAVY, border_style="cyan", padding=(1, 3), width=width)
+        self._console.print(Padding(panel, (0, 0, 0, 2)), soft_wrap=False)
 
     def _quiet(self) -> None:
         if self._status is not None:

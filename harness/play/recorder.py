@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from dataclasses import dataclass
+import time
+from collections import defaultdict, deque
+from dataclasses import dataclass, replace
 
+from harness.play.moments import Moment
 from harness.play.observers import Step
+
+MOMENTS_KEPT = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +30,11 @@ class Recorder:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._began = time.perf_counter()
         self._steps: list[Step] = []
         self._requests: dict[str, list[tuple[float, str | None]]] = defaultdict(list)
         self._deliveries: dict[str, list[tuple[float, str | None]]] = defaultdict(list)
+        self._moments: deque[Moment] = deque(maxlen=MOMENTS_KEPT)
 
     def request(self, method: str, name: str, ms: float, error: str | None) -> None:
         with self._lock:
@@ -39,9 +45,20 @@ class Recorder:
             self._deliveries[name].append((ms, error))
 
     def step(self, step: Step) -> None:
-        if not step.running:
-            with self._lock:
-                self._steps.append(step)
+        if step.seconds is None:
+            return
+        # Counted from its end: what is shown before a step is no part of it.
+        at = max(0.0, time.perf_counter() - self._began - step.seconds)
+        with self._lock:
+            self._steps.append(replace(step, at=at))
+
+    def moment(self, moment: Moment) -> None:
+        self._moments.append(moment)
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """What happened, in the order of time; of very long plays only the newest are kept."""
+        return tuple(sorted(self._moments.copy(), key=lambda moment: moment.at))
 
     @property
     def steps(self) -> tuple[Step, ...]:

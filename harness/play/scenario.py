@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.play.errors import ScenarioNotFound, ScenarioUnusable
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from harness.play.stage import Stage
 
 FOLDER = "scenarios"
+
+EyesNeed = Literal["optional", "always"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,6 +30,17 @@ class Scenario:
     tags: frozenset[str]
     cast: tuple[str, ...]
     function: Callable[[Stage], None]
+    windows: tuple[str, ...] = ()
+    """The roles that sit at a browser when it is played with eyes."""
+    eyes: EyesNeed = "optional"
+    """Whether it can be played without them."""
+
+    @property
+    def ways(self) -> tuple[bool, ...]:
+        """In which ways it can be played: without eyes, with eyes."""
+        if self.eyes == "always":
+            return (True,)
+        return (False, True) if self.windows else (False,)
 
     @property
     def module(self) -> str:
@@ -47,17 +60,34 @@ class Scenario:
 
 
 def scenario(
-    title: str, *, tags: Iterable[str] = (), cast: Sequence[str] = ()
+    title: str,
+    *,
+    tags: Iterable[str] = (),
+    cast: Sequence[str] = (),
+    windows: Sequence[str] = (),
+    eyes: EyesNeed = "optional",
 ) -> Callable[[Callable[[Stage], None]], Scenario]:
     """Make a scenario of a function that takes a stage.
 
     `tags`: ``demo`` puts it into ``harness demo``, ``load`` allows it under load.
     `cast`: the roles that are bound before it begins. Needed where stages share too few people: they are lent
     all or none, so that stages take turns instead of waiting for each other.
+    `windows`: the roles that get a browser, on each of their devices, when it is played with eyes. As a test it is then
+    played twice, without and with them. `eyes`: ``always`` for a story that makes no sense without a browser.
     """
+    if eyes == "always" and not windows:
+        raise ScenarioUnusable(f"The scenario {title!r} needs eyes and names no role for them: add windows=.")
 
     def decorate(function: Callable[[Stage], None]) -> Scenario:
-        return Scenario(name=function.__name__, title=title, tags=frozenset(tags), cast=tuple(cast), function=function)
+        return Scenario(
+            name=function.__name__,
+            title=title,
+            tags=frozenset(tags),
+            cast=tuple(cast),
+            function=function,
+            windows=tuple(windows),
+            eyes=eyes,
+        )
 
     return decorate
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from harness.actors.actor import Actor
 from harness.actors.admin import AdminActor
+from harness.actors.device import Part
+from harness.actors.errors import ActorError
 from harness.actors.web import WebActor
+from harness.browser.window import LAPTOP, Window
 from harness.play.deliveries import SETTLE_WITHIN, Deliveries
-from harness.play.errors import OverBudget
+from harness.play.errors import OverBudget, UncleanConsole
+from harness.play.moments import Chronicle
 from harness.play.observers import Observer, Observers, Step
 from harness.play.people import Person, Pool
 
 if TYPE_CHECKING:
+    from harness.play.eyes import Eyes
     from harness.stack import RunningStack
 
 ADMIN = "admin"
@@ -49,10 +55,14 @@ class Stage:
         observers: Iterable[Observer] = (),
         rehearsal: bool = False,
         stretch: float = 1.0,
+        eyes: Eyes | None = None,
+        moments: bool = True,
     ) -> None:
         """`cast`: roles to bind at once; `rehearsal`: a step over its budget fails.
 
         `stretch`: what every deadline is multiplied by, for load: there slow is a figure and lost is a failure.
+        `eyes`: who sits at a browser; without them everybody does without a window. `moments`: tell the observers
+        everything that happens, which takes time.
         Raises `NobodyLeft`.
         """
         self._target = target
@@ -60,7 +70,10 @@ class Stage:
         self._observers = Observers(observers)
         self._rehearsal = rehearsal
         self._stretch = stretch
-        self._actors: dict[tuple[str, str | None], WebActor] = {}
+        self._eyes = eyes
+        self._chronicle = Chronicle(self._observers if moments else None)
+        self._steps = 0
+        self._actors: dict[tuple[str, str | None], Actor] = {}
         self._admin: AdminActor | None = None
         self._open = ExitStack()
         self._people: dict[str, Person] = {}
@@ -76,30 +89,32 @@ class Stage:
         self.close()
 
     @property
-    def actors(self) -> tuple[WebActor, ...]:
+    def actors(self) -> tuple[Actor, ...]:
         """Everybody on stage, each device apart, in the order of their entrance."""
         return tuple(self._actors.values())
 
-    def actor(self, role: str, *, device: str | None = None) -> WebActor:
+    def actor(self, role: str, *, device: str | None = None, window: Window = LAPTOP) -> Actor:
         """The actor in a role, on their only device or the one named; the same each time it is asked for.
 
+        `window`: what they see the app in, where the play has eyes for this role; without them it does not matter.
         Raises `NobodyLeft` if no person is left to play the role.
         """
         key = (role, device)
         if key not in self._actors:
             if role not in self._people:
                 self._bind([role])
-            label = role if device is None else f"{role} ({device})"
-            actor = WebActor(
-                label,
-                self._people[role],
+            part = Part(
+                label=role if device is None else f"{role} ({device})",
+                person=self._people[role],
                 base=self._backend(),
                 observer=self._observers,
                 deliveries=self.deliveries,
                 company=self._actors.values,
                 unique=self.unique,
                 stretch=self._stretch,
+                chronicle=self._chronicle,
             )
+            actor = self._seated(part, window) if self._eyes and role in self._eyes.roles else WebActor(part)
             self._open.callback(actor.close)
             self._actors[key] = actor
         return self._actors[key]
@@ -109,7 +124,7 @@ class Stage:
         """The person who works in the Django admin. Raises `NobodyLeft` if the stack has none to spare."""
         if self._admin is None:
             person = self._borrow([ADMIN], role="admin")[ADMIN]
-            self._admin = AdminActor(person, base=self._backend(), observer=self._observers)
+            self._admin = AdminActor(person, base=self._backend(), observer=self._observers, chronicle=self._chronicle)
             self._open.callback(self._admin.close)
         return self._admin
 
@@ -120,6 +135,8 @@ class Stage:
         `cue`: what a presenter says here; `budget`: seconds it should take at most. A step over its budget is
         shown so, and fails with `OverBudget` in a rehearsal only.
         """
+        self._steps += 1
+        number = self._steps
         step = Step(title=title, cue=cue, budget=budget)
         self._observers.step(step)
         began = time.perf_counter()
@@ -130,8 +147,10 @@ class Stage:
             error = f"{type(failure).__name__}: {failure}"
             raise
         finally:
-            step = replace(step, seconds=time.perf_counter() - began, error=error)
+            at = self._chronicle.seconds(began)
+            step = replace(step, at=at, seconds=time.perf_counter() - began, error=error)
             self._observers.step(step)
+            self._take_pictures(f"{number:02d} {title}", failed=error is not None)
         if self._rehearsal and step.over_budget:
             raise OverBudget(f"{title!r} took {step.seconds:.1f} s of {budget:g} s.")
 
@@ -142,6 +161,15 @@ class Stage:
     def settle(self, within: float = SETTLE_WITHIN) -> None:
         """Wait, at most `within` seconds, until every message has reached everyone. Raises `LostDelivery`."""
         self.deliveries.settle(within * self._stretch)
+
+    def judge(self) -> None:
+        """What went wrong in anybody's window must have been expected. Raises `UncleanConsole`."""
+        lines = [f"  {actor.label}: {trouble}" for actor in self.actors for trouble in actor.unexpected_trouble]
+        if lines:
+            raise UncleanConsole(
+                f"{len(lines)} times something went wrong in a window that the scenario did not expect:\n"
+                + "\n".join(lines)
+            )
 
     def close(self) -> None:
         """Everybody leaves; other stages can have the people."""
@@ -154,6 +182,19 @@ class Stage:
         people = self._pool.borrow(roles, role=role)
         self._open.callback(self._pool.give_back, list(people.values()))
         return people
+
+    def _seated(self, part: Part, window: Window) -> Actor:
+        # Playwright takes long to import, and locust's process never needs it.
+        from harness.actors.browser import BrowserActor
+
+        assert self._eyes is not None
+        return BrowserActor(part, browsers=self._eyes.browsers, window=window, folder=self._eyes.folder)
+
+    def _take_pictures(self, name: str, *, failed: bool) -> None:
+        for actor in self.actors:
+            # A window that can't be pictured is told of by whoever uses it.
+            with suppress(ActorError):
+                actor.screenshot(name, failed=failed)
 
     def _backend(self) -> str:
         """Each newcomer is served by another backend, so that messages cross between them."""

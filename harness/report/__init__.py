@@ -1,7 +1,8 @@
-"""What a run leaves behind for machines: ``report.json`` and ``junit.xml``."""
+"""What a run leaves behind: ``report.html`` for people, ``report.json`` and ``junit.xml`` for machines."""
 
 from __future__ import annotations
 
-from harness.report.files import REPORT_JSON, REPORT_JUNIT, write_report
+from harness.report.data import again
+from harness.report.files import REPORT_HTML, REPORT_JSON, REPORT_JUNIT, write_report
 
-__all__ = ["REPORT_JSON", "REPORT_JUNIT", "write_report"]
+__all__ = ["REPORT_HTML", "REPORT_JSON", "REPORT_JUNIT", "again", "write_report"]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.folders import is_full
-from harness.resources import Exit, HttpReady, KeepState, Notify, PostgresLogin, RedisPing, Resource
+from harness.resources import Exit, HttpReady, KeepState, Notify, PageReady, PostgresLogin, RedisPing, Resource
 from harness.stack import readiness, sweep
-from harness.stack.environment import process_environment
+from harness.stack.environment import bare_environment, process_environment
 from harness.stack.explain import explain, tail
 from harness.stack.status import Failure, ResourceStatus, State
 
@@ -104,7 +104,8 @@ class Child:
         self._set("done" if isinstance(self.resource.readiness, Exit) else "ready")
 
     async def _spawn(self) -> None:
-        environment = process_environment({**self.resource.environment, sweep.VARIABLE: self._run})
+        base = process_environment if self.resource.inherits else bare_environment
+        environment = base({**self.resource.environment, sweep.VARIABLE: self._run})
         environment.pop("NOTIFY_SOCKET", None)
         if isinstance(self.resource.readiness, Notify):
             # A new socket for each life, open as long as that lasts: a child may say more than once that
@@ -179,6 +180,8 @@ class Child:
             return await readiness.postgres_answers(proof)
         if isinstance(proof, RedisPing):
             return await readiness.redis_answers(proof, self.pid)
+        if isinstance(proof, PageReady):
+            return await readiness.page_answers(proof, self._run)
         assert isinstance(proof, HttpReady)
         return await readiness.http_answers(proof, self._run)
 

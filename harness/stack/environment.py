@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, MutableMapping
 
+_BARE = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "TZ"})
+
 
 def drop_libpq(environ: MutableMapping[str, str]) -> None:
     """Remove PGHOST, PGSSLMODE, PGSERVICE and the like: they would change what a complete URL means."""
     for name in [name for name in environ if name.startswith("PG")]:
         del environ[name]
+
+
+def bare_environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """``ours``, and of this process's environment only what any program needs: no secret can be in it."""
+    found = {name: value for name, value in os.environ.items() if name in _BARE or name.startswith("LC_")}
+    return {**found, **ours}
 
 
 def process_environment(ours: Mapping[str, str]) -> dict[str, str]:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from harness.resources import Exit, HttpReady, KeepState, Notify, Resource
 from harness.services.types import Service
+from harness.stack import develop
+from harness.stack.pages import Pages
 
 SERVICES = frozenset({"postgres", "redis"})
-SCALABLE = ("backend", "relay", "worker")
+SCALABLE = ("backend", "relay", "worker", "renderer")
 USERS_FILE = "users.json"
 PREFERRED_PORT = 8000
 SEEDED = "seeded"
@@ -20,7 +22,10 @@ SEEDED = "seeded"
 
 @dataclass(frozen=True)
 class Basis:
-    """What the plan of one run rests on. ``ports`` are those of the backends, in order."""
+    """What the plan of one run rests on. ``ports`` are those of the backends, in order.
+
+    Without ``pages`` nothing renders any. With ``develop`` every process starts anew when its code changes.
+    """
 
     run: str
     root: Path
@@ -29,6 +34,8 @@ class Basis:
     redis: Service
     secret_key: str
     ports: tuple[int, ...]
+    pages: Pages | None = None
+    develop: bool = False
 
 
 def instances(kind: str, count: int) -> tuple[str, ...]:
@@ -50,6 +57,7 @@ def environment(basis: Basis) -> dict[str, str]:
         "APP_ORIGINS": ",".join(origins),
         "HARNESS_RUN": basis.run,
         "PYTHONUNBUFFERED": "1",
+        **(basis.pages.environment() if basis.pages else {}),
     }
 
 
@@ -78,6 +86,9 @@ def resources(basis: Basis, scale: Mapping[str, int], wanted: frozenset[str] | N
     ]
     for name, port in zip(instances("backend", scale.get("backend", 1)), basis.ports, strict=False):
         everything.append(("backend", _backend(name, port, shared, basis)))
+    if basis.pages:
+        names = instances("renderer", len(basis.pages.ports))
+        everything += [("renderer", record) for record in basis.pages.resources(names, basis.root)]
     for name in instances("relay", scale.get("relay", 1)):
         relay = (*python, "manage.py", "live", "relay")
         everything.append(("relay", _notifying(name, relay, shared, basis)))
@@ -99,7 +110,8 @@ def _backend(name: str, port: int, shared: Mapping[str, str], basis: Basis) -> R
     url = f"http://127.0.0.1:{port}"
     server = ("-m", "uvicorn", "stack.config.asgi:application", "--host", "127.0.0.1", "--port", str(port))
     sockets = ("--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--ws-max-size", "65536")
-    rest = ("--timeout-graceful-shutdown", "10", "--lifespan", "on", "--no-server-header", "--no-proxy-headers")
+    ends = develop.RELOADING if basis.develop else ("--timeout-graceful-shutdown", "10")
+    rest = (*ends, "--lifespan", "on", "--no-server-header", "--no-proxy-headers")
     return Resource(
         name=name,
         kind="process",
@@ -117,7 +129,7 @@ def _notifying(name: str, command: tuple[str, ...], shared: Mapping[str, str], b
     return Resource(
         name=name,
         kind="process",
-        command=command,
+        command=develop.restarting(command) if basis.develop else command,
         readiness=Notify(),
         directory=str(basis.root),
         environment=shared,

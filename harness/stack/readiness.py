@@ -6,14 +6,18 @@ import asyncio
 import json
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.resources import HttpReady, PostgresLogin, RedisPing
+from harness.resources import HttpReady, PageReady, PostgresLogin, RedisPing
 
 _ATTEMPT = 5.0
+_PAGE = "/sign-in/"
+"""A page that anybody may see, so that no data is needed to render it."""
 
 
 async def postgres_answers(proof: PostgresLogin) -> str | None:
@@ -58,26 +62,53 @@ async def redis_answers(proof: RedisPing, pid: int | None) -> str | None:
 async def http_answers(proof: HttpReady, run: str) -> str | None:
     """None if the answer is 200 and carries this run's id, else why not."""
     try:
-        status, content = await asyncio.to_thread(_get, proof.url)
+        answer = await asyncio.to_thread(_ask, proof.url)
     except (OSError, HTTPException) as error:
         return f"{proof.url} does not answer: {type(error).__name__}"
     try:
-        body = json.loads(content)
+        body = json.loads(answer.content)
     except ValueError:
         body = None
     if not isinstance(body, dict) or body.get("run") != run:
         return f"{proof.url} is answered by something that is not of this run"
-    return None if status == 200 else f"{proof.url} answers {status}: {body}"
+    return None if answer.status == 200 else f"{proof.url} answers {answer.status}: {body}"
 
 
-def _get(url: str) -> tuple[int, bytes]:
+async def page_answers(proof: PageReady, run: str) -> str | None:
+    """None if a page was rendered by the renderer of this run, else why not."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    page = {"version": 1, "path": _PAGE, "now": now, "user": None, "snapshot": None}
+    url = f"{proof.url}{_PAGE}"
+    try:
+        answer = await asyncio.to_thread(_ask, url, json.dumps(page).encode())
+    except (OSError, HTTPException) as error:
+        return f"{url} does not answer: {type(error).__name__}"
+    if answer.run != run:
+        return f"{url} is answered by something that is not of this run"
+    return None if answer.status == 200 else f"{url} answers {answer.status}"
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """``run`` is the run that its header names."""
+
+    status: int
+    content: bytes
+    run: str | None
+
+
+def _ask(url: str, body: bytes | None = None) -> _Answer:
+    """The answer to a GET, or to a POST of the JSON ``body``."""
     # The plain client of the standard library: no proxies, no redirects, and quick to import.
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=_ATTEMPT)
     try:
-        connection.request("GET", parts.path)
+        if body is None:
+            connection.request("GET", parts.path)
+        else:
+            connection.request("POST", parts.path, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
-        return answer.status, answer.read()
+        return _Answer(answer.status, answer.read(), answer.getheader("x-harness-run"))
     finally:
         connection.close()
 

@@ -24,9 +24,11 @@ from harness.services.choose import Choice, choose
 from harness.services.credentials import Credentials
 from harness.services.embedded import EmbeddedSource
 from harness.services.url import UrlSource
+from harness.signals import held_back
 from harness.stack import plan, sweep
 from harness.stack.control import Client, as_error
 from harness.stack.environment import process_environment
+from harness.stack.pages import prepare_pages
 from harness.stack.running import RunningStack, running_up
 from harness.stack.status import Failure, Snapshot
 from harness.stack.supervisor import Plan
@@ -42,6 +44,7 @@ class StackOptions:
     ``scale`` counts per kind (``{"backend": 2}``). ``durable`` keeps the data in the checkout instead of
     throwing it away. ``resources`` names kinds, None means all. ``port`` is the first backend's; ``up`` makes
     it the one stack of this checkout that ``attach()`` finds. ``extra`` are resources beside the stack's own.
+    ``develop`` serves the code as it is being edited: the front end from its development server, without a build.
     """
 
     services: Choice = "auto"
@@ -51,6 +54,7 @@ class StackOptions:
     port: int | None = None
     up: bool = False
     extra: tuple[Resource, ...] = ()
+    develop: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ def start_stack(
     """Start a stack and return it ready; use it as a context manager, which ends it.
 
     If this process is interrupted or killed meanwhile, everything ends. Raises AlreadyRunning, PortTaken,
-    SourceUnusable, DataUnusable, DiskFull, PlaceUnusable, ManageFailed, ServiceDidNotStart, NotReady,
-    ResourceFailed; nothing is left.
+    SourceUnusable, DataUnusable, DiskFull, PlaceUnusable, NodeMissing, BuildFailed, ManageFailed,
+    ServiceDidNotStart, NotReady, ResourceFailed; nothing is left.
     """
     options = options or StackOptions()
     folders = folders or Folders.of_checkout()
@@ -104,17 +108,34 @@ def _start(options: StackOptions, folders: Folders, tell: Listener) -> RunningSt
             lock = locks.take(folder / sweep.LOCK)
             assert lock is not None, "the run was made just now"
             held.append(lock)
-        made = _plan(options, folders, run, folder, places, tuple(held), tell)
-        supervisor = _spawn(made, tuple(held))
+        made = _plan(options, folders, run, folder, places, held, tell)
+        return _run(made, held, tell)
     finally:
-        for descriptor in held:
-            os.close(descriptor)
+        _let_go(held)
+
+
+def _run(made: Plan, held: list[int], tell: Listener) -> RunningStack:
+    """Hand the plan and the locks to a supervisor and wait until all is ready."""
+    supervisor: subprocess.Popen[bytes] | None = None
     try:
+        # One that is interrupted in the midst of it would be nobody's.
+        with held_back():
+            supervisor = _spawn(made)
+        _let_go(held)
+        assert supervisor.stdin is not None
+        supervisor.stdin.write(made.to_line())
+        supervisor.stdin.flush()
         return _wait(made, supervisor, tell)
     except BaseException:
         # The end of the pipe ends everything, however far it had come.
-        _end(supervisor)
+        if supervisor is not None:
+            _end(supervisor)
         raise
+
+
+def _let_go(held: list[int]) -> None:
+    while held:
+        os.close(held.pop())
 
 
 def new_run_id() -> str:
@@ -142,15 +163,27 @@ def _plan(
     run: str,
     folder: Path,
     places: tuple[Path, ...],
-    held: tuple[int, ...],
+    held: list[int],
     tell: Listener,
 ) -> Plan:
+    """The plan of a run; the locks it needs beside those that are ``held`` come to them."""
     unknown = sorted(set(options.scale) - set(plan.SCALABLE))
     if unknown or any(count < 1 for count in options.scale.values()):
         raise HarnessError(
             f"{unknown[0]} cannot be scaled." if unknown else "Each count must be at least 1.",
             hint=f"These can be scaled: {', '.join(plan.SCALABLE)}.",
         )
+    wanted = options.resources
+    pages = None
+    if wanted is None or "renderer" in wanted:
+        pages = prepare_pages(
+            folders,
+            count=options.scale.get("renderer", 1),
+            develop=options.develop,
+            tell=lambda sentence: tell(Progress(sentence=sentence)),
+        )
+        if pages.build:
+            held.append(pages.build.use())
     sources: list[EmbeddedSource] = []
 
     def embedded() -> EmbeddedSource:
@@ -164,7 +197,6 @@ def _plan(
     if postgres.source == "url":
         tell(Progress(warning=_warn(postgres.resource.url or "", options.resources)))
     secret_key = Credentials.load_or_make(folders.data if options.durable else folder).secret_key
-    wanted = options.resources
     ports: tuple[int, ...] = ()
     if wanted is None or "backend" in wanted:
         preferred = plan.PREFERRED_PORT if options.up else None
@@ -178,6 +210,8 @@ def _plan(
         redis=redis,
         secret_key=secret_key,
         ports=ports,
+        pages=pages,
+        develop=options.develop,
     )
     records = (*plan.resources(basis, options.scale, wanted), *options.extra)
     backends = [f"http://127.0.0.1:{port}" for port in ports]
@@ -194,7 +228,7 @@ def _plan(
         public={"kind": "up" if options.up else "throwaway", "backends": backends},
         remove=tuple(throwaway),
         places=tuple(map(str, places)),
-        locks=held,
+        locks=tuple(held),
     )
 
 
@@ -207,28 +241,20 @@ def _warn(database: str, wanted: frozenset[str] | None) -> str:
     )
 
 
-def _spawn(made: Plan, held: tuple[int, ...]) -> subprocess.Popen[bytes]:
+def _spawn(made: Plan) -> subprocess.Popen[bytes]:
     logs = private_folder(Path(made.folder) / "logs")
     with open(logs / "supervisor.log", "ab", opener=_private) as log:
-        supervisor = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "harness.stack.supervisor"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=made.resources[0].directory if made.resources else "/",
             env=process_environment({sweep.VARIABLE: made.run, "PYTHONUNBUFFERED": "1"}),
-            pass_fds=held,
+            pass_fds=made.locks,
             # A Ctrl-C in the terminal is for the harness, which then ends all in order.
             start_new_session=True,
         )
-    assert supervisor.stdin is not None
-    try:
-        supervisor.stdin.write(made.to_line())
-        supervisor.stdin.flush()
-    except BaseException:
-        _end(supervisor)
-        raise
-    return supervisor
 
 
 def _private(path: str, flags: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -39,6 +41,23 @@ def eventually(condition: Callable[[], object], *, within: float, what: str) -> 
         time.sleep(0.02)
 
 
+def read_until(terminal: int, wanted: str, *, within: float) -> str:
+    """What a terminal shows until `wanted` turns up in it, or until it is closed."""
+    shown, deadline = "", time.monotonic() + within
+    while wanted not in shown:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"no {wanted!r} within {within:g} s in:\n{shown}"
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:
+            # Linux reports the end of a terminal so.
+            break
+        if not part:
+            break
+        shown += part.decode(errors="replace")
+    return shown
+
+
 def carriers(run: str) -> list[int]:
     """Process ids of all that carry the run's id, found without the code under test."""
     found = []
@@ -69,6 +88,7 @@ def fake(
     within: float = 30.0,
     grace: float = 5.0,
     environment: Mapping[str, str] | None = None,
+    inherits: bool = True,
 ) -> Resource:
     """A resource that is a few lines of Python."""
     return Resource(
@@ -81,6 +101,7 @@ def fake(
         within=within,
         grace=grace,
         environment=environment or {},
+        inherits=inherits,
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from harness.play.moments import Moment
 from harness.play.observers import Step
 
 
@@ -10,6 +11,7 @@ class Seen:
         self.requests: list[tuple[str, str, str | None]] = []
         self.deliveries: list[tuple[str, float, str | None]] = []
         self.steps: list[Step] = []
+        self.moments: list[Moment] = []
 
     def request(self, method: str, name: str, ms: float, error: str | None) -> None:
         self.requests.append((method, name, error))
@@ -19,3 +21,6 @@ class Seen:
 
     def step(self, step: Step) -> None:
         self.steps.append(step)
+
+    def moment(self, moment: Moment) -> None:
+        self.moments.append(moment)

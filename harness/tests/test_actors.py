@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from harness.actors.actor import Chat
 from harness.actors.errors import FormRefused, LookError, NotPossible, NotSeen, Refused, SeenAnyway
-from harness.actors.web import Chat
 from harness.faults.processes import broken
 from harness.play.deliveries import CATCH_UP, LIVE
 from harness.play.errors import LostDelivery

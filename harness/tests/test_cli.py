@@ -341,7 +341,7 @@ def test_the_whole_stack_goes_up_is_reset_and_goes_down(cli: Cli, folders: Folde
         }
         assert {user["role"] for user in record["users"]} == {"user", "admin"}
         states = {entry["name"]: entry["state"] for entry in record["resources"]}
-        names = ("postgres", "redis", "prepare", "backend-1", "backend-2", "relay", "worker")
+        names = ("postgres", "redis", "prepare", "backend-1", "backend-2", "renderer", "relay", "worker")
         assert states == {name: "done" if name == "prepare" else "ready" for name in names}
         for user in record["users"]:
             assert user["password"] not in err

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from harness.actors import web
+from harness.actors.device import Part
 from harness.actors.http import Http
 from harness.actors.web import WebActor
 from harness.play.deliveries import Deliveries
@@ -71,13 +72,15 @@ def test_an_actor_signs_in_and_goes_live_with_the_servers_cookie(
     monkeypatch.setattr(web, "SyncLive", Live)
     seen = Seen()
     actor = WebActor(
-        "anna",
-        Person(name="anna", password="secret"),
-        base=BASE,
-        observer=seen,
-        deliveries=Deliveries(seen),
-        company=list,
-        unique=str,
+        Part(
+            label="anna",
+            person=Person(name="anna", password="secret"),
+            base=BASE,
+            observer=seen,
+            deliveries=Deliveries(seen),
+            company=list,
+            unique=str,
+        )
     )
     actor.signs_in()
     assert server.requests[-1].headers["X-CSRFToken"] == "the-token"

@@ -6,34 +6,15 @@ import contextlib
 import json
 import os
 import pty
-import select
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from harness.tests.helpers import GONE_WITHIN, carriers, eventually
+from harness.tests.helpers import GONE_WITHIN, carriers, eventually, read_until
 
 CTRL_C = b"\x03"
-
-
-def read_until(terminal: int, wanted: str, *, within: float) -> str:
-    """What a terminal shows until `wanted` turns up in it, or until it is closed."""
-    shown, deadline = "", time.monotonic() + within
-    while wanted not in shown:
-        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
-        assert ready, f"no {wanted!r} within {within:g} s in:\n{shown}"
-        try:
-            part = os.read(terminal, 65536)
-        except OSError:
-            # Linux reports the end of a terminal so.
-            break
-        if not part:
-            break
-        shown += part.decode(errors="replace")
-    return shown
 
 
 @pytest.mark.stack
@@ -47,6 +28,7 @@ def test_a_demo_stays_up_until_ctrl_c(tmp_path: Path) -> None:
                 "harness",
                 "demo",
                 "admin_edit_reaches_clients",
+                "--no-eyes",
                 "--pace",
                 "0",
                 "--services",

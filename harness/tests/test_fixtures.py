@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.actors.web import WebActor
+from harness.actors.actor import Actor
 from harness.live import LiveStore
 from harness.play.stage import Stage
 from harness.stack import RunningStack
@@ -20,13 +20,14 @@ def test_live_store_makes_empty_stores(live_store: Callable[[], LiveStore]) -> N
 
 def test_stack_is_whole_and_has_two_of_each(stack: RunningStack, request: pytest.FixtureRequest) -> None:
     assert len(stack.backends) == 2
-    assert {"relay-1", "relay-2", "worker-1", "worker-2"} <= {status.name for status in stack.resources()}
+    names = {status.name for status in stack.resources()}
+    assert {f"{kind}-{number}" for kind in ("relay", "worker", "renderer") for number in (1, 2)} <= names
     assert stack.services == ("embedded", "embedded")
     assert {status.state for status in stack.resources()} == {"ready", "done"}
     assert request.node.get_closest_marker("stack") is not None
 
 
-def test_actor_is_on_the_tests_stage(actor: Callable[..., WebActor], stage: Stage) -> None:
+def test_actor_is_on_the_tests_stage(actor: Callable[..., Actor], stage: Stage) -> None:
     phone = actor("bob", device="phone")
     assert phone is stage.actor("bob", device="phone")
     phone.opens("/people")

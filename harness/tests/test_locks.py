@@ -43,6 +43,18 @@ def test_looking_never_keeps_anybody_from_taking(tmp_path: Path) -> None:
             watcher.join()
 
 
+def test_what_is_shared_can_not_be_taken_until_the_last_has_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    sharers = [locks.share(path) for _ in range(2)]
+    for sharer in sharers:
+        assert locks.take_unused(path) is None
+        os.close(sharer)
+    taken = locks.take_unused(path)
+    assert taken is not None
+    assert locks.take_unused(path) is None
+    os.close(taken)
+
+
 def test_several_may_wait_for_the_end_of_one(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     holder = locks.take(path)

@@ -67,6 +67,21 @@ def test_scenarios_are_listed(command: Command) -> None:
     assert "two_people_chat" in command("scenario", "--list").stdout
 
 
+def test_the_browser_is_found_and_told(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "chromium"
+    program.write_text("#!/bin/sh\necho Chromium 150.0.1\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("HARNESS_CHROMIUM", str(program))
+    found = {"path": str(program), "version": "150.0.1", "source": "HARNESS_CHROMIUM"}
+    assert json.loads(command("browser", "--json").stdout) == found
+    assert command("browser").stdout == f"{program}  150.0.1  (HARNESS_CHROMIUM)\n"
+    program.unlink()
+    done = command("scenario", "--eyes")
+    assert done.returncode == 20
+    assert done.stderr.startswith(f"HARNESS_CHROMIUM names {program}, which does not answer")
+    assert "unset HARNESS_CHROMIUM" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint", "code"),
     [
@@ -111,7 +126,7 @@ def test_scenarios_play_anywhere_by_address(command: Command, stack: RunningStac
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     (play,) = report["scenarios"]
-    assert (play["name"], play["passed"]) == ("two_people_chat", True)
+    assert (play["name"], play["passed"]) == ("two_people_chat[web]", True)
     assert play["deliveries"][0]["count"] == 6
     (run,) = (tmp_path / "runs").iterdir()
     (suite,) = JUnitXml.fromfile(str(run / "junit.xml"))
@@ -126,8 +141,10 @@ def test_a_demo_plays_on_the_stack_that_is_up_and_leaves_it(
     assert code == 0
     for text in ("1/1", "“No reload, no polling: watch the name change.”", "✔ An admin renames Bob", " of 10 s"):
         assert text in shown
+    # Here is a browser, so the people sit at it.
+    assert "6 pictures of the windows: " in shown
     assert f"harness status --run {up.run_id}" in shown
-    for text in (up.urls.app, up.urls.admin, "alice-demo", "admin-demo", "report.json"):
+    for text in (up.urls.app, up.urls.admin, "alice-demo", "admin-demo", "report.html"):
         assert text in shown
     assert up.resource("backend-1").state == "ready"
 

@@ -115,6 +115,57 @@ def test_scenarios_are_tests_marked_as_needing_the_stack(stories: Path, asked: s
     assert "2 tests collected" in done.stdout
 
 
+SEEING = """
+from __future__ import annotations
+from harness import Stage, scenario
+
+@scenario("Seen and unseen", windows=["bob"])
+def both(stage: Stage) -> None:
+    pass
+
+@scenario("Seen only", windows=["bob"], eyes="always")
+def seen_only(stage: Stage) -> None:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("marker", "found"),
+    [
+        ("stack", ["both[web]", "both[browser]", "seen_only[browser]"]),
+        ("browser", ["both[browser]", "seen_only[browser]"]),
+        ("not browser", ["both[web]"]),
+    ],
+)
+def test_scenarios_with_windows_are_tests_with_and_without_eyes(stories: Path, marker: str, found: list[str]) -> None:
+    (stories / "scenarios" / "story.py").write_text(SEEING, encoding="utf-8")
+    done = run_pytest(stories, "scenarios", "--collect-only", "-q", "-m", marker)
+    names = [line.partition("::")[2] for line in done.stdout.splitlines() if "::" in line]
+    assert names == found, done.stdout + done.stderr
+
+
+def test_one_way_of_a_scenario_is_chosen_by_its_name(stories: Path) -> None:
+    (stories / "scenarios" / "story.py").write_text(SEEING, encoding="utf-8")
+    for asked, found in (("both", 2), ("both[browser]", 1)):
+        done = run_pytest(stories, f"scenarios/story.py::{asked}", "--collect-only", "-q")
+        assert f"{found} test" in done.stdout, done.stdout + done.stderr
+
+
+def test_each_way_of_a_scenario_has_its_own_place_in_the_report(stories: Path) -> None:
+    (stories / "scenarios" / "story.py").write_text(SEEING, encoding="utf-8")
+    done = run_pytest(stories, "scenarios", "-k", "both")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path.name for path in (stories / "run" / "plays").iterdir()) == ["both", "both-browser"]
+
+
+def test_where_no_browser_is_a_scenario_with_eyes_fails_and_says_what_to_type(stories: Path) -> None:
+    (stories / "scenarios" / "story.py").write_text(SEEING, encoding="utf-8")
+    done = run_pytest(stories, "scenarios", "-k", "both", HARNESS_CHROMIUM="/nonexistent/chromium")
+    assert done.returncode == 1
+    assert "1 passed, 1 deselected, 1 error" in done.stdout
+    assert "HARNESS_CHROMIUM names /nonexistent/chromium, which does not answer" in done.stdout
+
+
 def test_scenarios_elsewhere_are_no_tests(stories: Path) -> None:
     (stories / "test_other.py").write_text(STORY + "\ndef test_nothing():\n    pass\n", encoding="utf-8")
     done = run_pytest(stories, "test_other.py", "--collect-only", "-q")
@@ -128,9 +179,14 @@ def test_a_failed_scenario_says_where_its_evidence_lies(stories: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "1 failed, 1 passed" in done.stdout
     assert f"screens and live frames of every actor: {evidence}" in done.stdout
+    assert f"the whole story, once all have played: {run / 'report.html'}" in done.stdout
     assert "there is nothing to see" in (evidence / "failure.txt").read_text(encoding="utf-8")
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     assert [(one["name"], one["passed"]) for one in report["scenarios"]] == [("good", True), ("bad", False)]
+    assert report["scenarios"][1]["repeat"] == "python -m pytest scenarios/story.py::bad"
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "1 of 2 plays failed" in page
+    assert "There is nothing to see." in page
     (suite,) = JUnitXml.fromfile(str(run / "junit.xml"))
     assert (suite.tests, suite.failures) == (2, 1)
 

@@ -9,6 +9,7 @@ from harness.resources import (
     HttpReady,
     KeepState,
     Notify,
+    PageReady,
     PostgresLogin,
     Readiness,
     RedisPing,
@@ -22,6 +23,7 @@ from harness.resources import (
         PostgresLogin("postgres://u:p@127.0.0.1:1/d", data_folder="/data"),
         RedisPing("redis://:p@127.0.0.1:1/0", own=True),
         HttpReady("http://127.0.0.1:1/readyz"),
+        PageReady("http://127.0.0.1:1"),
         Notify(),
         Exit(),
     ],
@@ -38,6 +40,7 @@ def test_a_resource_survives_json(readiness: Readiness) -> None:
         endpoints={"http": "http://127.0.0.1:1"},
         depends_on=("prepare",),
         keep_state=KeepState(url="postgres://x", template="seeded", fingerprint="f"),
+        inherits=False,
     )
     assert Resource.from_json(json.loads(json.dumps(resource.to_json()))) == resource
 

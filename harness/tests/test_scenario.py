@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.play.errors import ScenarioNotFound, ScenarioUnusable
-from harness.play.scenario import discover, pick
+from harness.play.people import Pool
+from harness.play.runner import perform
+from harness.play.scenario import Scenario, discover, pick, scenario
+from harness.play.stage import Stage, Target
 
 STORY = """
 from __future__ import annotations
@@ -89,3 +92,33 @@ def test_the_scenarios_of_this_repository_tell_their_story() -> None:
     assert len(stories) >= 3
     assert all(one.about and one.title and one.cast for one in stories)
     assert [one.name for one in stories if "load" in one.tags] == ["two_people_chat"]
+
+
+def made(**options: object) -> Scenario:
+    def story(stage: Stage) -> None:
+        """Nothing happens."""
+
+    return scenario("A story", **options)(story)  # type: ignore[arg-type]
+
+
+def test_a_scenario_is_played_in_the_ways_that_make_sense() -> None:
+    assert made().ways == (False,)
+    assert made(windows=["bob"]).ways == (False, True)
+    assert made(windows=["bob"], eyes="always").ways == (True,)
+
+
+def test_eyes_without_a_role_for_them_are_refused() -> None:
+    with pytest.raises(ScenarioUnusable, match="'A story' needs eyes and names no role"):
+        made(eyes="always")
+
+
+def test_who_needs_eyes_is_not_played_without() -> None:
+    play = perform(made(windows=["bob"], eyes="always"), Target(backends=("http://127.0.0.1:1",)), Pool([]))
+    assert isinstance(play.failure, ScenarioUnusable)
+    assert play.failure.hint == "Add --eyes."
+
+
+def test_who_has_no_role_with_a_window_is_played_as_ever_with_eyes() -> None:
+    play = perform(made(), Target(backends=("http://127.0.0.1:1",)), Pool([]), eyes=True)
+    assert play.error is None
+    assert (play.eyes, play.name) == (False, "story")

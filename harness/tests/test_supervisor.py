@@ -29,7 +29,7 @@ from harness.errors import (
     SupervisorSilent,
 )
 from harness.folders import Folders
-from harness.resources import HttpReady, RedisPing, Resource
+from harness.resources import HttpReady, PageReady, RedisPing, Resource
 from harness.stack import Progress, StackOptions, attach, start, start_stack, supervisor
 from harness.stack.child import Child, StartFailed
 from harness.stack.control import Client, as_error
@@ -218,6 +218,20 @@ def test_what_a_shell_holds_by_chance_does_not_reach_the_processes(
     assert not {"PGHOST", "PGSSLMODE", "SECRET_KEY_FILE"} & set(found)
 
 
+def test_one_that_inherits_nothing_gets_no_secret(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "SECRET_KEY", "AWS_SECRET_ACCESS_KEY", "NODE_OPTIONS", "LC_TIME"):
+        monkeypatch.setenv(name, "by chance")
+    program = "import json, os\nprint(json.dumps(dict(os.environ)), flush=True)"
+    with start_fakes(
+        folders, fake("app", f"{program}\n{NOTIFIES}", environment={"PORT": "1"}, inherits=False)
+    ) as stack:
+        found = json.loads((stack.folder / "logs" / "app.log").read_text().splitlines()[0])
+        assert found["HARNESS_RUN"] == stack.run_id
+    assert (found["PORT"], found["LC_TIME"]) == ("1", "by chance")
+    allowed = {"PATH", "HOME", "LANG", "TMPDIR", "TZ", "PORT", "HARNESS_RUN", "NOTIFY_SOCKET"}
+    assert {name for name in found if not name.startswith("LC_")} <= allowed
+
+
 def test_a_port_lost_to_another_program_is_called_that(folders: Folders) -> None:
     program = "import socket\na = socket.create_server(('127.0.0.1', 0))\nsocket.create_server(a.getsockname())"
     with pytest.raises(PortTaken, match="port"):
@@ -237,9 +251,10 @@ class _Foreign(BaseHTTPRequestHandler):
 def test_a_server_that_is_not_of_this_run_is_never_taken_for_it(folders: Folders) -> None:
     with HTTPServer(("127.0.0.1", 0), _Foreign) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        proof = HttpReady(f"http://127.0.0.1:{server.server_port}/readyz")
-        with pytest.raises(NotReady, match="not of this run"):
-            start_fakes(folders, fake("backend", FOREVER, readiness=proof, within=1.0))
+        url = f"http://127.0.0.1:{server.server_port}"
+        for proof in (HttpReady(f"{url}/readyz"), PageReady(url)):
+            with pytest.raises(NotReady, match="not of this run"):
+                start_fakes(folders, fake("backend", FOREVER, readiness=proof, within=1.0))
         server.shutdown()
 
 

@@ -1,0 +1,321 @@
+"""The page of a run: its verdict, a section for each play, the ends of the logs where something failed."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from harness.play.runner import Play
+from harness.report.charts import Band, Bar, Lane, Mark, bars, lanes, sign, track
+from harness.report.cleaning import Cleaner
+from harness.report.data import step_at
+from harness.report.facts import Log
+from harness.report.page import Section, date, render, seconds, table, write_page
+from harness.report.story import PICTURE_BYTES, Pictures, inside, room_for_moments, thin
+
+if TYPE_CHECKING:
+    from harness.play.moments import Moment
+
+TEXT = 240
+"""Characters of a moment that are shown."""
+LOG_LINE = 600
+"""Characters of a line of a log that are shown."""
+FILES = 60
+KINDS = {
+    "does": "does something",
+    "sees": "sees what was claimed",
+    "frame": "a live frame arrives",
+    "request": "a request",
+    "screenshot": "a picture",
+    "console": "a message in the console",
+    "fault": "a fault or trouble",
+}
+_PLURALS = {"does": "actions", "sees": "sightings", "frame": "frames", "request": "requests", "screenshot": "pictures"}
+_PLURALS |= {"console": "console messages", "fault": "faults"}
+
+
+def write_plays_page(
+    path: Path, content: dict[str, Any], plays: Sequence[Play], *, cleaner: Cleaner, logs: Sequence[Log]
+) -> None:
+    """Write the page of a run to `path`, in its run folder. `content`: its report as data."""
+    entries = content["scenarios"]
+    failed = [entry for entry in entries if not entry["passed"]]
+    pictures = Pictures(PICTURE_BYTES)
+    # What failed gets its pictures first, should there be too many.
+    order = sorted(range(len(plays)), key=lambda index: plays[index].passed)
+    room = room_for_moments(len(plays))
+    made = {
+        index: _play_section(
+            index + 1,
+            entries[index],
+            plays[index],
+            of=len(plays),
+            path=path,
+            pictures=pictures,
+            cleaner=cleaner,
+            room=room,
+        )
+        for index in order
+    }
+    write_page(
+        path,
+        title=_verdict(len(entries), len(failed)),
+        eyebrow=f"Run {content['run']}",
+        good=content["passed"],
+        lead=_lead(entries),
+        facts=_facts(content),
+        sections=[*(made[index] for index in range(len(plays))), _run_section(path, content, logs, cleaner)],
+    )
+
+
+def _verdict(plays: int, failed: int) -> str:
+    if not plays:
+        return "Nothing was played"
+    if not failed:
+        return "The play passed" if plays == 1 else f"All {plays} plays passed"
+    return "The play failed" if plays == 1 else f"{failed} of {plays} plays failed"
+
+
+def _lead(entries: Sequence[dict[str, Any]]) -> str:
+    over = sum(step["over_budget"] for entry in entries for step in entry["steps"])
+    steps = sum(len(entry["steps"]) for entry in entries)
+    if not steps:
+        return ""
+    slow = "all within their budgets" if not over else f"{over} over {'its budget' if over == 1 else 'their budgets'}"
+    return f"{steps} {'step' if steps == 1 else 'steps'}, {slow}."
+
+
+def _facts(content: dict[str, Any]) -> list[tuple[str, str | Markup]]:
+    facts: list[tuple[str, str | Markup]] = []
+    if content["began"]:
+        facts.append(("Began", date(content["began"])))
+    facts.append(("Took", seconds(content["seconds"])))
+    facts.append(("Played against", content["app"]))
+    if content["resources"]:
+        names = (name if count == 1 else f"{count} × {name}" for name, count in content["resources"].items())
+        facts.append(("Stack", ", ".join(names)))
+    facts += [
+        (name, content["versions"][key])
+        for name, key in (("Checkout", "checkout"), ("Python", "Python"))
+        if key in content["versions"]
+    ]
+    return facts
+
+
+def _play_section(
+    number: int,
+    entry: dict[str, Any],
+    play: Play,
+    *,
+    of: int,
+    path: Path,
+    pictures: Pictures,
+    cleaner: Cleaner,
+    room: int,
+) -> Section:
+    anchor = f"play-{number}"
+    failure = entry["failure"]
+    thinned = thin(play.moments, room)
+    shown = [_shown(one, cleaner) for one in thinned.shown]
+    embedded, loose = _pictures(entry, play, pictures, folder=path.parent, anchor=anchor)
+    files = _files(play.evidence, path.parent)
+    traces = [file["name"] for file in files if file["name"].endswith(".zip")]
+    body = render(
+        "play.html",
+        anchor=anchor,
+        number=number,
+        of=of,
+        play=entry,
+        over=sum(step["over_budget"] for step in entry["steps"]),
+        claim=failure and _sentence(failure["claim"]),
+        failed_step=failure and failure["step"] and entry["steps"][failure["step"] - 1],
+        trace=cleaner.text(play.trace),
+        gauges=[_gauge(step) for step in entry["steps"]],
+        pictures=embedded,
+        loose=loose,
+        lanes=_lanes(play, shown, cleaner) if shown else None,
+        legend=[(kind, words) for kind, words in KINDS.items() if any(one["kind"] == kind for one in shown)],
+        sign=sign,
+        left_out=_counted(thinned.left_out),
+        shown=shown,
+        moments=_moments_table(shown, play),
+        deliveries=_timings(entry["deliveries"]),
+        requests=_timings(entry["requests"]),
+        troubles=_troubles(entry),
+        files=files,
+        trace_command=shlex.join(["playwright", "show-trace", traces[0]]) if traces else None,
+    )
+    title = f"{entry['title']} (in a browser)" if entry["eyes"] else entry["title"]
+    return Section(anchor=anchor, title=title, body=body, note=seconds(entry["seconds"]), good=entry["passed"])
+
+
+def _run_section(path: Path, content: dict[str, Any], logs: Sequence[Log], cleaner: Cleaner) -> Section:
+    anchor = "run"
+    cleaned = [
+        {
+            "name": log.name,
+            "lines": [cleaner.text(line, limit=LOG_LINE) for line in log.lines],
+            "troubled": log.troubled,
+        }
+        for log in logs
+    ]
+    folder = path.parent
+    places = [
+        *sorted(folder.glob("report.json")),
+        *sorted(folder.glob("junit.xml")),
+        *sorted(folder.glob("logs/*.log")),
+    ]
+    files = [_file(place, folder) for place in places]
+    body = render("run.html", anchor=anchor, logs=cleaned, files=files, versions=content["versions"])
+    return Section(anchor=anchor, title="Logs and files of the run", body=body)
+
+
+def _shown(one: Moment, cleaner: Cleaner) -> dict[str, Any]:
+    text = " ".join(cleaner.text(one.text, limit=TEXT).split())
+    return {
+        "at": one.at,
+        "actor": cleaner.text(one.actor, limit=TEXT),
+        "kind": one.kind,
+        "text": text,
+        "failed": one.failed,
+    }
+
+
+def _lanes(play: Play, shown: Sequence[dict[str, Any]], cleaner: Cleaner) -> Markup:
+    length = max([play.seconds, *(one["at"] for one in shown)])
+    counts: dict[str, Counter[str]] = {}
+    for (actor, kind), count in Counter((moment.actor, moment.kind) for moment in play.moments).items():
+        counts.setdefault(cleaner.text(actor, limit=TEXT), Counter())[kind] += count
+    bands = [
+        Band(label=str(number), start=step.at, end=step.at + (step.seconds or 0.0), bad=step.error is not None)
+        for number, step in enumerate(play.steps, 1)
+        if step.at is not None
+    ]
+    actors: dict[str, list[dict[str, Any]]] = {}
+    for one in shown:
+        actors.setdefault(one["actor"], []).append(one)
+    rows = [
+        Lane(
+            label=actor,
+            note=_counted(counts[actor]),
+            # Frames are many: drawn first, they hide nothing.
+            marks=[
+                Mark(at=one["at"], kind=one["kind"], title=f"{one['at']:.2f} s · {one['text']}", bad=one["failed"])
+                for one in sorted(its, key=lambda one: (one["failed"], one["kind"] != "frame"))
+            ],
+        )
+        for actor, its in actors.items()
+    ]
+    return lanes(rows, seconds=length, bands=bands)
+
+
+def _moments_table(shown: Sequence[dict[str, Any]], play: Play) -> Markup:
+    rows = [
+        (
+            f"{one['at']:.3f}",
+            step_at(play.steps, one["at"]) or "",
+            one["actor"],
+            f"{one['kind']}, failed" if one["failed"] else one["kind"],
+            one["text"],
+        )
+        for one in shown
+    ]
+    return table(("seconds", "step", "actor", "what", "text"), rows, caption="What happened, in order")
+
+
+def _timings(rows: Sequence[dict[str, Any]]) -> Markup | None:
+    if not rows:
+        return None
+    return bars(
+        [
+            Bar(
+                label=f"{row['count']} × {row['name']}",
+                values=(row["p50_ms"], row["p95_ms"], row["max_ms"]),
+                note=" · ".join(_ms(row[key]) for key in ("p50_ms", "p95_ms", "max_ms")),
+                warning=f"{row['failed']} failed" if row["failed"] else "",
+            )
+            for row in rows
+        ]
+    )
+
+
+def _ms(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def _troubles(entry: dict[str, Any]) -> Markup | None:
+    if not entry["troubles"]:
+        return None
+    rows = [(f"{one['at']:.3f}", one["actor"], one["kind"], one["text"]) for one in entry["troubles"]]
+    return table(("seconds", "actor", "what", "text"), rows, caption="Console messages and what failed on the way")
+
+
+def _gauge(step: dict[str, Any]) -> Markup | None:
+    if step["budget"] is None:
+        return None
+    took = step["seconds"] or 0.0
+    bad = step["over_budget"] or step["error"] is not None
+    return track((took,), top=step["budget"], limit=step["budget"] if step["over_budget"] else None, bad=bad)
+
+
+def _pictures(
+    entry: dict[str, Any], play: Play, pictures: Pictures, *, folder: Path, anchor: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The screenshots that are kept in the page, and those that are not."""
+    embedded: list[dict[str, Any]] = []
+    loose: list[dict[str, Any]] = []
+    for number, shot in enumerate(entry["screenshots"], 1):
+        file = inside(play.evidence, shot["file"]) if play.evidence is not None else None
+        uri = pictures.uri(file) if file is not None else None
+        step = None if shot["step"] is None else entry["steps"][shot["step"] - 1]["title"]
+        shown = {**shot, "number": shot["step"], "step": step, "anchor": f"{anchor}-picture-{number}", "uri": uri}
+        if uri is not None:
+            embedded.append(shown)
+        else:
+            loose.append({**shown, "href": _href(file, folder) if file is not None and file.exists() else None})
+    return embedded, loose
+
+
+def _files(evidence: Path | None, folder: Path) -> list[dict[str, str]]:
+    """What lies in the folder of evidence, as links from the run folder."""
+    if evidence is None or not evidence.is_dir() or not evidence.is_relative_to(folder):
+        return []
+    files = sorted(file for file in evidence.rglob("*") if file.is_file() and not file.is_symlink())
+    return [_file(file, folder) for file in files[:FILES]]
+
+
+def _file(file: Path, folder: Path) -> dict[str, str]:
+    return {"name": file.relative_to(folder).as_posix(), "href": _href(file, folder) or "", "size": _size(file)}
+
+
+def _href(file: Path, folder: Path) -> str | None:
+    folder = folder.resolve()
+    file = file.resolve()
+    return quote(file.relative_to(folder).as_posix()) if file.is_relative_to(folder) else None
+
+
+def _size(file: Path) -> str:
+    size = file.stat().st_size
+    return (
+        f"{size / 1_000_000:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} kB" if size else "empty"
+    )
+
+
+def _counted(kinds: dict[str, int]) -> str:
+    """``3 frames, 1 picture``."""
+    return ", ".join(
+        f"{count:,} {_PLURALS[kind].removesuffix('s') if count == 1 else _PLURALS[kind]}"
+        for kind in KINDS
+        if (count := kinds.get(kind, 0))
+    )
+
+
+def _sentence(claim: str) -> str:
+    claim = claim[:1].upper() + claim[1:]
+    return claim if claim.endswith((".", "!", "?", ":")) else f"{claim}."
