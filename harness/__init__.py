@@ -23,12 +23,14 @@ if TYPE_CHECKING:
         SeenAnyway,
         Unreachable,
     )
+    from harness.actors.pages import Page
     from harness.actors.web import WebActor
     from harness.browser.driver import Browsers
     from harness.browser.window import LAPTOP, PHONE, Window
     from harness.errors import HarnessError, NoBrowser
     from harness.play.errors import (
         LostDelivery,
+        NeverSo,
         NobodyLeft,
         OverBudget,
         PeopleFileError,
@@ -61,6 +63,7 @@ __all__ = [
     "LookError",
     "LostDelivery",
     "Moment",
+    "NeverSo",
     "NoBrowser",
     "NobodyLeft",
     "NotAccessible",
@@ -68,6 +71,7 @@ __all__ = [
     "NotSeen",
     "Observer",
     "OverBudget",
+    "Page",
     "PeopleFileError",
     "Person",
     "Play",
@@ -113,12 +117,14 @@ _HOMES = {
         "SeenAnyway",
         "Unreachable",
     ),
+    "harness.actors.pages": ("Page",),
     "harness.actors.web": ("WebActor",),
     "harness.browser.driver": ("Browsers",),
     "harness.browser.window": ("LAPTOP", "PHONE", "Window"),
     "harness.errors": ("HarnessError", "NoBrowser"),
     "harness.play.errors": (
         "LostDelivery",
+        "NeverSo",
         "NobodyLeft",
         "OverBudget",
         "PeopleFileError",

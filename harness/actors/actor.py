@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from harness.actors.errors import View
+    from harness.actors.pages import Page
     from harness.live import LiveStore
     from harness.play.people import Person
 
@@ -96,6 +97,16 @@ class Actor(Protocol):
     def opens(self, path: str) -> None:
         """Go to a screen, such as ``/chats``; signs in if that has not been done."""
 
+    def loads(self, path: str) -> Page:
+        """Load a screen's page by its address and go on with what came along; what the server sent.
+
+        Signs in if that has not been done, unless it is the sign-in page.
+        """
+
+    @property
+    def data_requests(self) -> Sequence[str]:
+        """What the app has asked for since the page was loaded: data that should have come along."""
+
     def sees(self, text: str, *, within: float = SEE_WITHIN) -> None:
         """`text` is in a line of the screen, now or `within` seconds."""
 
@@ -161,6 +172,9 @@ class Actor(Protocol):
 
     def store(self) -> dict[str, Any]:
         """The content of the client's store, equal for all clients that hold the same."""
+
+    def fresh_store(self) -> dict[str, Any]:
+        """What `store` would be for a client that asks anew for as much as this one holds."""
 
     def screenshot(self, name: str, *, failed: bool = False) -> None:
         """Keep a picture of the window under `name`; `failed`: it shows how something failed.

@@ -11,9 +11,10 @@ from harness.actors.actor import SEE_WITHIN, Actor, Chat
 from harness.actors.device import shown
 from harness.actors.errors import NotAccessible, NotPossible, Refused, SeenAnyway
 from harness.actors.evidence import file_name
-from harness.actors.hands import CHATS, PROFILE, SIGN_IN, address
+from harness.actors.hands import CHATS, PROFILE
 from harness.actors.http import HOST_PREFIX, SESSION_COOKIE
 from harness.actors.jobless import NO_JOBS, Jobless
+from harness.actors.pages import SIGN_IN, Page, address
 from harness.actors.window import AtWindow
 from harness.browser.axe import violations_text
 from harness.browser.trouble import NETWORK
@@ -75,6 +76,26 @@ class BrowserActor(Jobless, AtWindow):
             if not screens.is_screen(path):
                 raise screens.unknown(path)
             self._goes(path)
+
+    def loads(self, path: str) -> Page:
+        """Load a screen's page by its address and wait until it is live; what the server sent."""
+        with self._chronicle.does(self.label, f"loads {path}"):
+            if address(path) == SIGN_IN:
+                self._open_window()
+            else:
+                _ = self.user
+            self._do(f"can't load {path}", self._hands.goes(path, by_address=True))
+            page = Page.of(self._do(f"can't read {path}", self._tab.document()))
+            # A page that says that there is none shows nothing that could come alive.
+            if page.status < 400 and page.store() is not None:
+                self._has_opened = self._online = True
+                self._see(self._is_live, f"does not come alive at {path}", self._patience)
+            return page
+
+    @property
+    def data_requests(self) -> Sequence[str]:
+        """Data that the page's scripts have asked for, over HTTP or the live connection."""
+        return tuple(self._tab.asked)
 
     def sees(self, text: str, *, within: float = SEE_WITHIN) -> None:
         """`text` can be read on the page, in a field of it or in its navigation, now or `within` seconds."""
@@ -197,18 +218,23 @@ class BrowserActor(Jobless, AtWindow):
             self._do("can't be connected", tab.mend())
 
     def screenshot(self, name: str, *, failed: bool = False) -> None:
-        """Keep a picture of the window as ``<name>-<actor>.jpg`` in the play's folder."""
+        """Keep a picture of the window as ``<name>-<actor>.jpg`` in the play's folder, unless the last one shows it."""
         if self._folder is None or not self._has_window:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         file = f"{file_name(name)}-{file_name(self.label)}.jpg"
-        self._do("can't be pictured", self._tab.picture(self._folder / file))
+        picture = self._do("can't be pictured", self._tab.picture())
+        if picture == self._last_picture and not failed:
+            return
+        self._last_picture = picture
+        (self._folder / file).write_bytes(picture)
         self._chronicle.tell(self.label, "screenshot", name, file=file, failed=failed)
 
     def checks_accessibility(self) -> None:
         """Judge the page as it is now by axe's rules. Raises `NotAccessible` with what breaks which rule."""
         with self._chronicle.sees(self.label, f"finds {self._tab.path} accessible"):
-            violations = self._do("can't judge the page", self._opened.violations())
+            self._open_window()
+            violations = self._do("can't judge the page", self._tab.violations())
             if violations:
                 raise NotAccessible(f"can't use {self._tab.path}:\n{violations_text(violations)}", self.view())
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.actors.actor import SETTLE_WITHIN, Actor, Chat
 from harness.actors.errors import NotPossible
 from harness.actors.http import Http
+from harness.live import LiveStore
 from harness.play.deliveries import Deliveries, Receiver
 from harness.play.moments import Chronicle
 from harness.play.observers import Observer
 from harness.play.people import Person
+
+T = TypeVar("T")
 
 
 def _nobody() -> Chronicle:
@@ -95,6 +98,17 @@ class Device:
         finally:
             self._patch_profile({"bio": bio})
         self._gets_own_bio(bio, within)
+
+    def read(self, reader: Callable[[LiveStore], T]) -> T:
+        """What `reader` makes of the client's store. Raises `NotPossible` before a screen is open."""
+        raise NotImplementedError
+
+    def fresh_store(self) -> dict[str, Any]:
+        """What the store would hold for a client that asks anew for as much as this one holds."""
+        orders, bounds = self.read(lambda store: (store.orders, store.bounds()))
+        fresh = LiveStore(orders=orders)
+        fresh.apply_snapshot(self._http.json("POST", "/api/live/snapshot", {"bounds": bounds}))
+        return fresh.canonical()
 
     def _gets_own_bio(self, bio: str, within: float) -> None:
         """Wait until the store has it. Raises `NotSeen`."""

@@ -14,21 +14,16 @@ from typing import Any
 from playwright.async_api import Locator, Route
 
 from harness.actors.errors import FormRefused, NotPossible, Refused, Unreachable
+from harness.actors.pages import SIGN_IN, address
 from harness.browser.scripts import SAYS
 from harness.browser.tab import Tab
 
-SIGN_IN = "/sign-in/"
 CHATS = "/chats/"
 PROFILE = "/profile/"
 API_PROFILE = "/api/profile"
 API_CHATS = "/api/chats"
 API_SESSION = "/api/session"
 FIELDS = {"first_name": "First name", "last_name": "Last name", "bio": "About me"}
-
-
-def address(path: str) -> str:
-    """The path of a screen as the app's own links write it, with a slash at its end."""
-    return f"{path.rstrip('/')}/"
 
 
 class Hands:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import lxml.html
 
+from harness.live import LiveStore
+
+SIGN_IN = "/sign-in/"
 RENDERED_BY = "x-rendered-by"
 SHELL_REASON = "x-shell-reason"
 
-By = Literal["renderer", "shell"]
+
+def address(path: str) -> str:
+    """The path of a screen as the app's own links write it, with a slash at its end."""
+    return f"{path.rstrip('/')}/"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """One answer to a request for a page.
 
-    `text` is what the markup shows, in the order of the document, without scripts and attributes; `data` is the page
-    data that came along, None if there was none; `shell_reason` says why the renderer was not asked or not heard.
+    `by` is ``renderer`` or ``shell``; `shell_reason` says why the renderer was not asked or not heard. `text` is what
+    the markup shows, in the order of the document, without scripts and attributes; `data` is the page data that came
+    along, None if there was none.
     """
 
     path: str
@@ -54,11 +61,14 @@ class Page:
             inline=tuple(inline),
         )
 
-    @property
-    def snapshot(self) -> dict[str, Any] | None:
-        """The snapshot in the page data, as a frame of the live protocol, None for who is not signed in."""
+    def store(self) -> LiveStore | None:
+        """A client's store with what came along, None for who is not signed in."""
         snapshot = (self.data or {}).get("snapshot")
-        return None if snapshot is None else {"type": "snapshot", "user": (self.data or {})["user"], **snapshot}
+        if self.data is None or snapshot is None:
+            return None
+        store = LiveStore(orders=snapshot["orders"])
+        store.apply_snapshot({"user": self.data["user"], **snapshot})
+        return store
 
 
 def _runs(script: Any) -> bool:

@@ -16,6 +16,7 @@ from harness.actors.actor import JOB_WITHIN, SEE_WITHIN, SETTLE_WITHIN, Actor, C
 from harness.actors.device import Device, Part, shown
 from harness.actors.errors import NotPossible, NotSeen, Refused, SeenAnyway, Unreachable, View
 from harness.actors.evidence import write_frames, write_view
+from harness.actors.pages import SIGN_IN, Page, address
 from harness.live import LiveStore, SyncLive
 from harness.live.store import JSON
 
@@ -105,6 +106,24 @@ class WebActor(Device):
             self.read(lambda store: screens.render(store, path))
             self._screen = path
 
+    def loads(self, path: str) -> Page:
+        """Get a screen's page and go on with the data in it; the live connection resumes from there."""
+        with self._chronicle.does(self.label, f"loads {path}"):
+            if address(path) != SIGN_IN:
+                _ = self.user
+            page = Page.of(self._http.page(address(path)))
+            store = page.store()
+            if store is not None:
+                self._close_live()
+                self._connect(store)
+                self._screen = path.rstrip("/") if screens.is_screen(path.rstrip("/")) else None
+            return page
+
+    @property
+    def data_requests(self) -> Sequence[str]:
+        """Snapshots that the live connection had to bring."""
+        return ("a snapshot over the live connection",) * (0 if self._live is None else self._live.snapshots)
+
     def sees(self, text: str, *, within: float = SEE_WITHIN) -> None:
         """`text` is in a line of the screen, now or `within` seconds."""
         with self._chronicle.sees(self.label, f"sees {text!r}"):
@@ -147,9 +166,9 @@ class WebActor(Device):
     def starts_chat(self, title: str, *, with_: Sequence[Actor]) -> Chat:
         """Start a chat with others and be its owner."""
         with self._chronicle.does(self.label, f"starts the chat {title!r}"):
-            members = [actor.user for actor in with_]
+            founder, members = self.user, [actor.user for actor in with_]
             made = self._http.json("POST", "/api/chats", {"title": title, "members": members})
-            return Chat(id=int(made["id"]), title=title, members=frozenset({self.user, *members}))
+            return Chat(id=int(made["id"]), title=title, members=frozenset({founder, *members}))
 
     def sends(self, text: str, *, to: Chat, keep_trying: float = 0.0) -> None:
         """Send a message; the stage expects it on every device of every member that has the app open.
@@ -187,6 +206,7 @@ class WebActor(Device):
     def starts_job(self, kind: str) -> Job:
         """Start a background job."""
         with self._chronicle.does(self.label, f"starts a job, {kind}"):
+            _ = self.user
             made = self._http.json("POST", "/api/jobs", {"kind": kind})
             return Job(id=int(made["id"]), kind=kind)
 
@@ -217,6 +237,7 @@ class WebActor(Device):
     def changes_profile(self, **values: str) -> None:
         """Change the own profile: `first_name`, `last_name`, `bio`."""
         with self._chronicle.does(self.label, f"changes the own profile: {shown(values)}"):
+            _ = self.user
             self._patch_profile(values)
 
     def goes_offline(self) -> None:
@@ -271,13 +292,14 @@ class WebActor(Device):
             raise NotPossible(f"{self.label} has not opened the app: open a screen first.")
         return self._live
 
-    def _connect(self) -> None:
+    def _connect(self, store: LiveStore | None = None) -> None:
         user = self.user
         live = SyncLive(
             f"ws{self.base.removeprefix('http')}/live",
             origin=self.base,
             headers=lambda: {"Cookie": "; ".join(f"{name}={key}" for name, key in self._http.session.items())},
             on_frame=self._on_frame,
+            store=store,
         )
         self._live = live
         self._online = True

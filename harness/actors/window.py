@@ -53,6 +53,7 @@ class AtWindow(Device):
         self._has_opened = False
         self._online = False
         self._offline: object | None = None
+        self._last_picture = b""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label} at {self._tab.path or 'no page'}>"

@@ -6,12 +6,14 @@ All coroutines in here run on the driving thread.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import httpx
 from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, Request, Response, WebSocket
 
 from harness.browser.driver import Browsers, Position
@@ -26,6 +28,9 @@ QUALITY = 70
 LOOK_EVERY = 0.03
 TOLD = frozenset({"document", "fetch", "xhr"})
 """Kinds of requests whose times are told."""
+
+DATA = frozenset({"fetch", "xhr"})
+_ASKS = re.compile(r'\{"type":\s*"(snapshot|load|page)"')
 
 
 class Listener(Protocol):
@@ -54,6 +59,8 @@ class Tab:
         self.troubles = Troubles()
         self.answers: dict[tuple[str, str], int | str] = {}
         """By method and path: the HTTP status of the last answer, or why none came."""
+        self.asked: list[str] = []
+        """Data that the document which was loaded last has asked for."""
         self.loaded = ""
         """Path of the document that was loaded last."""
         self._browsers = browsers
@@ -64,6 +71,7 @@ class Tab:
         self._uplink = Uplink(frozenset({urlsplit(base).hostname or ""}))
         self._context: BrowserContext | None = None
         self._page: Page | None = None
+        self._answer: Response | None = None
         self._traced = False
         self._later: set[asyncio.Task[None]] = set()
 
@@ -106,6 +114,7 @@ class Tab:
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self._note("page", _error_text(error)))
         page.on("crash", lambda _: self._note("crash", "the page crashed"))
+        page.on("request", self._on_request)
         page.on("response", self._on_response)
         page.on("requestfinished", self._on_finished)
         page.on("requestfailed", self._on_failed)
@@ -156,13 +165,24 @@ class Tab:
 
     async def load(self, path: str) -> int:
         """Load a page by its address; the HTTP status. Raises `NoAnswer`."""
+        self.asked = []
         try:
-            response = await self.page.goto(path, wait_until="load")
+            self._answer = response = await self.page.goto(path, wait_until="load")
         except Error as error:
             if "net::ERR_" in error.message:
                 raise NoAnswer(f"GET {self._base}{path}: no answer ({error.message.splitlines()[0]}).") from error
             raise
         return 0 if response is None else response.status
+
+    async def document(self) -> httpx.Response:
+        """What the server answered for the page that was loaded last."""
+        if self._answer is None:
+            raise NoAnswer("No page was loaded.")
+        headers = await self._answer.all_headers()
+        # Playwright gives the body as it is after decompression.
+        kept = {name: value for name, value in headers.items() if name != "content-encoding"}
+        request = httpx.Request("GET", self._answer.url)
+        return httpx.Response(self._answer.status, headers=kept, content=await self._answer.body(), request=request)
 
     # Looking
 
@@ -203,9 +223,9 @@ class Tab:
                 return False
             await asyncio.sleep(LOOK_EVERY)
 
-    async def picture(self, path: Path) -> None:
-        """Write a JPEG of what the window shows."""
-        await self.page.screenshot(path=path, type="jpeg", quality=QUALITY, animations="allow")
+    async def picture(self) -> bytes:
+        """A JPEG of what the window shows."""
+        return await self.page.screenshot(type="jpeg", quality=QUALITY, animations="allow")
 
     async def violations(self) -> list[dict[str, Any]]:
         """What axe finds wrong with the page."""
@@ -231,6 +251,10 @@ class Tab:
             self._note("console", f"{message.type}: {message.text}{f' ({place})' if place else ''}")
         else:
             self._listener.console(message.type, message.text, at=time.perf_counter())
+
+    def _on_request(self, request: Request) -> None:
+        if request.method == "GET" and request.resource_type in DATA:
+            self.asked.append(f"GET {_place(request)}")
 
     def _on_response(self, response: Response) -> None:
         request = response.request
@@ -264,6 +288,8 @@ class Tab:
 
     def _on_frame(self, payload: str | bytes, *, sent: bool) -> None:
         text = payload if isinstance(payload, str) else payload.decode(errors="replace")
+        if (kind := _ASKS.match(text)) and sent == (kind[1] != "snapshot"):
+            self.asked.append(f"{kind[1]} over the live connection")
         self._listener.frame(text, sent=sent, at=time.perf_counter())
 
 

@@ -31,6 +31,7 @@ class SyncLive:
         origin: sent as the Origin header; servers refuse foreign ones.
         headers: read at every connect, so that a new session is used once there is one.
         on_frame: told every event that was applied, on the client's thread, after the store has it.
+        store: what the client holds already, such as from a page; by default nothing.
     """
 
     def __init__(
@@ -40,13 +41,14 @@ class SyncLive:
         origin: str,
         headers: Callable[[], Mapping[str, str]],
         on_frame: Callable[[JSON], None] = lambda _frame: None,
+        store: LiveStore | None = None,
     ) -> None:
         self.url = url
         self.error: str | None = None
         self._origin = origin
         self._headers = headers
         self._changed = threading.Condition()
-        self._connection = LiveConnection(LiveStore(), on_applied=on_frame)
+        self._connection = LiveConnection(LiveStore() if store is None else store, on_applied=on_frame)
         self._transport: ClientConnection | None = None
         self._thread: threading.Thread | None = None
         self._wanted = False

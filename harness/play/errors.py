@@ -12,6 +12,7 @@
     AssertionError
     └── PlayFailed           it was played, and the stack did not do what it says
         ├── LostDelivery
+        ├── NeverSo
         ├── OverBudget
         └── UncleanConsole
 """
@@ -61,6 +62,10 @@ class PlayFailed(AssertionError):
 
 class LostDelivery(PlayFailed):
     """Sent messages did not reach everyone who should have them."""
+
+
+class NeverSo(PlayFailed):
+    """Something that should have become true did not in time."""
 
 
 class OverBudget(PlayFailed):

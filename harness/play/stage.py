@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Self
 from harness.actors.actor import Actor
 from harness.actors.admin import AdminActor
 from harness.actors.device import Part
-from harness.actors.errors import ActorError
+from harness.actors.errors import ActorError, NotPossible
 from harness.actors.web import WebActor
 from harness.browser.window import LAPTOP, Window
+from harness.faults.processes import Breakage, broken
 from harness.play.deliveries import SETTLE_WITHIN, Deliveries
-from harness.play.errors import OverBudget, UncleanConsole
+from harness.play.errors import NeverSo, OverBudget, UncleanConsole
 from harness.play.moments import Chronicle
 from harness.play.observers import Observer, Observers, Step
 from harness.play.people import Person, Pool
@@ -27,17 +29,22 @@ if TYPE_CHECKING:
     from harness.stack import RunningStack
 
 ADMIN = "admin"
+LOOK_EVERY = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The stack that a stage meets: the base URL of each of its backends."""
+    """The stack that a stage meets: the base URL of each of its backends.
+
+    `stack` is None for one that runs elsewhere: nothing of it can be broken on purpose, nor people be made.
+    """
 
     backends: tuple[str, ...]
+    stack: RunningStack | None = None
 
     @classmethod
     def of(cls, stack: RunningStack) -> Target:
-        return cls(backends=tuple(stack.backends))
+        return cls(backends=tuple(stack.backends), stack=stack)
 
 
 class Stage:
@@ -103,21 +110,48 @@ class Stage:
         if key not in self._actors:
             if role not in self._people:
                 self._bind([role])
-            part = Part(
-                label=role if device is None else f"{role} ({device})",
-                person=self._people[role],
-                base=self._backend(),
-                observer=self._observers,
-                deliveries=self.deliveries,
-                company=self._actors.values,
-                unique=self.unique,
-                stretch=self._stretch,
-                chronicle=self._chronicle,
-            )
+            part = self._part(role if device is None else f"{role} ({device})", self._people[role])
             actor = self._seated(part, window) if self._eyes and role in self._eyes.roles else WebActor(part)
             self._open.callback(actor.close)
             self._actors[key] = actor
         return self._actors[key]
+
+    def crowd(self, count: int) -> list[Actor]:
+        """So many more people, made for this stage, none of whom has a window.
+
+        Raises `NotPossible` on a stage elsewhere.
+        """
+        made = self._stack("make people").manage("actors", "--count", str(count), "--json")
+        if made.returncode:
+            raise NotPossible(f"People could not be made: {made.stderr.strip()[-300:]}")
+        crowd: list[Actor] = []
+        for number, row in enumerate(json.loads(made.stdout), 1):
+            role = f"crowd {number}"
+            actor = WebActor(self._part(role, Person(name=row["name"], session=row["session"])))
+            self._open.callback(actor.close)
+            self._actors[role, actor.person.name] = actor
+            crowd.append(actor)
+        return crowd
+
+    @contextmanager
+    def broken(self, kind: str, how: Breakage) -> Generator[None]:
+        """All resources of a kind, such as ``renderer``, are ``killed``, ``frozen`` or ``failing`` within the block.
+
+        Afterwards they are whole again. Raises `NotPossible` on a stage elsewhere.
+        """
+        stack = self._stack(f"break the {kind}")
+        with broken(stack, kind, how) as names:
+            self._chronicle.tell("stack", "fault", f"{', '.join(names)}: {how}")
+            yield
+        self._chronicle.tell("stack", "fault", f"{', '.join(names)}: whole again")
+
+    def until(self, condition: Callable[[], bool], what: str, *, within: float) -> None:
+        """Look again and again until it is so. Raises `NeverSo` after `within` seconds."""
+        deadline = time.monotonic() + within * self._stretch
+        while not condition():
+            if time.monotonic() >= deadline:
+                raise NeverSo(f"Not within {within:g} s: {what}.")
+            time.sleep(LOOK_EVERY)
 
     @property
     def admin(self) -> AdminActor:
@@ -182,6 +216,24 @@ class Stage:
         people = self._pool.borrow(roles, role=role)
         self._open.callback(self._pool.give_back, list(people.values()))
         return people
+
+    def _stack(self, do: str) -> RunningStack:
+        if self._target.stack is None:
+            raise NotPossible(f"This stage can't {do}: its stack runs elsewhere.")
+        return self._target.stack
+
+    def _part(self, label: str, person: Person) -> Part:
+        return Part(
+            label=label,
+            person=person,
+            base=self._backend(),
+            observer=self._observers,
+            deliveries=self.deliveries,
+            company=self._actors.values,
+            unique=self.unique,
+            stretch=self._stretch,
+            chronicle=self._chronicle,
+        )
 
     def _seated(self, part: Part, window: Window) -> Actor:
         # Playwright takes long to import, and locust's process never needs it.
