@@ -90,7 +90,7 @@ def test_scenarios_are_picked_by_name_or_file(folder: Path) -> None:
 def test_the_scenarios_of_this_repository_tell_their_story() -> None:
     stories = discover()
     assert len(stories) >= 3
-    assert all(one.about and one.title and one.cast for one in stories)
+    assert all(one.about and one.title and one.tags for one in stories)
     assert [one.name for one in stories if "load" in one.tags] == ["two_people_chat"]
 
 
