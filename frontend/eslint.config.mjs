@@ -65,6 +65,10 @@ const config = [
         "error",
         { forbid: [{ propName: "style", message: "Pages forbid inline style; use a class." }] },
       ],
+      "react/forbid-component-props": [
+        "error",
+        { forbid: [{ propName: "style", message: "Pages forbid inline style; use a class." }] },
+      ],
       "react/no-danger": "error",
     },
   },

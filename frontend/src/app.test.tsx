@@ -4,7 +4,7 @@ import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import App from "@/pages/_app";
 import { selectAll, selectReady } from "@/shared/live/selectors";
-import { SUBPROTOCOL } from "@/shared/live/environment";
+import { browser, SUBPROTOCOL } from "@/shared/live/environment";
 import type { PageData } from "@/shared/page-data";
 import { useAppSelector } from "@/shared/store";
 
@@ -21,7 +21,12 @@ const DATA: PageData = {
   },
 };
 
-const sockets: { url: string; protocol: string; close: () => void }[] = [];
+const sockets: {
+  url: string;
+  protocol: string;
+  close: () => void;
+  onclose?: (event: { code: number }) => void;
+}[] = [];
 
 function Titles() {
   const ready = useAppSelector(selectReady);
@@ -54,6 +59,7 @@ beforeEach(() => {
     "WebSocket",
     class {
       close = vi.fn();
+      onclose?: (event: { code: number }) => void;
       constructor(
         readonly url: string,
         readonly protocol: string,
@@ -127,6 +133,37 @@ describe("the live connection is not opened", () => {
   it("on the sign-in page of the exported app", () => {
     render(app(undefined, { pathname: "/sign-in" }));
     expect(sockets).toHaveLength(0);
+  });
+});
+
+describe("a document that comes back from the browser's cache of pages", () => {
+  const shown = (persisted: boolean) => window.dispatchEvent(new PageTransitionEvent("pageshow", { persisted }));
+
+  it("is loaded anew if its live connection was given up: somebody else may be signed in", () => {
+    const reload = vi.spyOn(browser, "reload").mockImplementation(() => undefined);
+    render(app(DATA));
+    shown(true);
+    expect(reload).not.toHaveBeenCalled();
+    act(() => sockets[0]?.onclose?.({ code: 1006 }));
+    shown(true);
+    expect(reload, "it comes back by itself").not.toHaveBeenCalled();
+    vi.spyOn(browser, "signIn").mockImplementation(() => undefined);
+    window.dispatchEvent(new Event("online"));
+    act(() => sockets[1]?.onclose?.({ code: 4401 }));
+    shown(false);
+    expect(reload).not.toHaveBeenCalled();
+    shown(true);
+    expect(reload).toHaveBeenCalledOnce();
+  });
+
+  it("is loaded anew if it was for a stranger", () => {
+    const reload = vi.spyOn(browser, "reload").mockImplementation(() => undefined);
+    const { unmount } = render(app({ ...DATA, user: null, snapshot: null }, { pathname: "/sign-in" }));
+    shown(true);
+    expect(reload).toHaveBeenCalledOnce();
+    unmount();
+    shown(true);
+    expect(reload).toHaveBeenCalledOnce();
   });
 });
 

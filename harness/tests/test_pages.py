@@ -73,9 +73,7 @@ def test_a_rendered_page_holds_its_data_in_next_s_own_block() -> None:
 def test_every_route_of_the_front_end_is_a_page_that_the_renderer_makes(stack: RunningStack, build: Build) -> None:
     found = routes(build)
     assert len(found) >= 6
-    with Stage(
-        Target.of(stack), Pool([Person(name=user.name, password=user.password) for user in stack.users])
-    ) as stage:
+    with Stage(Target.of(stack), people_of(stack)) as stage:
         alice, guest = stage.actor("alice"), stage.actor("bob")
         chat = alice.starts_chat("A chat to open", with_=[])
         for route in found:

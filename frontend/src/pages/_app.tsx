@@ -4,7 +4,9 @@ import { useEffect, useState } from "react";
 import { Provider } from "react-redux";
 import { makeAppStore } from "@/app-store";
 import { ErrorBoundary } from "@/shared/error-boundary";
+import { browser } from "@/shared/live/environment";
 import { liveActions } from "@/shared/live/middleware";
+import { selectKept } from "@/shared/live/selectors";
 import { NowProvider } from "@/shared/now";
 import { BadPageData, readPageData, readShellData, type PageData } from "@/shared/page-data";
 import { loadPage, type AppStore } from "@/shared/store";
@@ -37,10 +39,28 @@ export default function App({ Component, pageProps, router }: AppProps<PageProps
     return () => void store.dispatch(liveActions.stop());
   }, [store, data, signsIn]);
 
+  useEffect(() => {
+    // A document that was left for good, as by signing out, and that the browser took out of its cache again: by now
+    // nobody may be signed in, or somebody else. One that is still connected finds that out by itself.
+    function onShown({ persisted }: PageTransitionEvent) {
+      if (persisted && !selectKept(store.getState())) browser.reload();
+    }
+    window.addEventListener("pageshow", onShown);
+    return () => window.removeEventListener("pageshow", onShown);
+  }, [store]);
+
   return (
     <>
       <Head>
-        <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover" />
+        {/* An on-screen keyboard shortens the page instead of covering where one writes. */}
+        <meta
+          name="viewport"
+          content="width=device-width, initial-scale=1, viewport-fit=cover, interactive-widget=resizes-content"
+        />
+        <meta name="theme-color" content="#f7f5f0" media="(prefers-color-scheme: light)" key="light" />
+        <meta name="theme-color" content="#0e1517" media="(prefers-color-scheme: dark)" key="dark" />
+        <link rel="icon" type="image/svg+xml" href="/favicon.svg" />
+        <link rel="apple-touch-icon" href="/apple-touch-icon.png" />
       </Head>
       <ErrorBoundary>
         <Provider store={store}>

@@ -1,10 +1,13 @@
 import { render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { Provider } from "react-redux";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { api, ApiProblem } from "@/shared/api";
 import { NowProvider } from "@/shared/now";
 import { Bubble } from "./bubble";
-import { storeWith } from "./testing";
+import { outboxActions } from "./outbox";
+import { selectLines } from "./selectors";
+import { ME, storeWith } from "./testing";
 
 function show(text: string) {
   render(
@@ -12,12 +15,15 @@ function show(text: string) {
       <NowProvider now="2026-11-23T09:00:00Z">
         <ol>
           <Bubble
-            clientId="c"
-            sender={8}
-            text={text}
-            at="2026-11-23T08:00:00Z"
-            state="sent"
-            problem=""
+            line={{
+              key: "8:c",
+              clientId: "c",
+              sender: 8,
+              text,
+              at: "2026-11-23T08:00:00Z",
+              state: "sent",
+              problem: "",
+            }}
             own={false}
             many={false}
             first
@@ -56,3 +62,27 @@ test("a long message is folded, with all of its text in the markup", async () =>
   expect(body).not.toHaveClass("clipped");
   expect(screen.getByRole("button", { name: "Show less" })).toHaveAttribute("aria-expanded", "true");
 });
+
+test.each(["Try again", "Discard"])(
+  "a failed message leaves the keyboard among the messages after: %s",
+  async (name) => {
+    const post = vi.spyOn(api, "post").mockRejectedValue(new ApiProblem(503, "The server is away."));
+    const store = storeWith([{ id: 1 }]);
+    store.dispatch(outboxActions.written({ chat: 1, sender: ME, text: "hello" }));
+    await vi.waitFor(() => expect(selectLines(store.getState(), 1)[0]?.state).toBe("failed"));
+    const [line] = selectLines(store.getState(), 1);
+    if (!line) throw new Error("no line");
+    render(
+      <Provider store={store}>
+        <div role="log" tabIndex={0}>
+          <Bubble line={line} own many={false} first last />
+        </div>
+      </Provider>,
+    );
+    expect(screen.getByRole("alert")).toHaveTextContent("The server is away.");
+    await userEvent.click(screen.getByRole("button", { name }));
+    expect(screen.getByRole("log")).toHaveFocus();
+    await vi.waitFor(() => expect(post).toHaveBeenCalledTimes(name === "Discard" ? 1 : 2));
+    if (name === "Discard") expect(store.getState().outbox).toEqual([]);
+  },
+);

@@ -1,3 +1,4 @@
+import type { UnknownAction } from "@reduxjs/toolkit";
 import { Check, Clock, RotateCw, Trash2 } from "lucide-react";
 import { memo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
@@ -9,7 +10,8 @@ import { Time } from "@/shared/ui/time";
 import { outboxActions } from "./outbox";
 import type { Line } from "./selectors";
 
-interface BubbleProps extends Omit<Line, "key"> {
+interface BubbleProps {
+  readonly line: Line;
   readonly own: boolean;
   readonly many: boolean;
   /** The first or last of messages that stand together. */
@@ -22,8 +24,8 @@ const LONG = 1200;
 const LONG_LINES = 24;
 
 /** One message. */
-export const Bubble = memo(function Bubble(bubble: BubbleProps) {
-  const { clientId, sender, text, at, state, problem, own, many, first, last } = bubble;
+export const Bubble = memo(function Bubble({ line, own, many, first, last }: BubbleProps) {
+  const { clientId, sender, text, at, state, problem } = line;
   const name = useAppSelector((root) => nameOf(root, sender));
   const faced = many && !own;
   const colours = own ? "bg-own text-own-content" : "bg-theirs text-base-content border border-base-300";
@@ -109,6 +111,13 @@ function Text({ text, className }: { readonly text: string; readonly className: 
 
 function Failed({ clientId, problem }: { readonly clientId: string; readonly problem: string }) {
   const dispatch = useAppDispatch();
+
+  function decide(button: HTMLElement, action: UnknownAction) {
+    // The button goes with its press; who uses a keyboard stays among the messages.
+    button.closest<HTMLElement>("[role=log]")?.focus({ preventScroll: true });
+    dispatch(action);
+  }
+
   return (
     <div className="mx-1 mt-1 flex flex-col items-end gap-1">
       <p role="alert" className="user-text mx-2 text-sm text-error">
@@ -117,13 +126,13 @@ function Failed({ clientId, problem }: { readonly clientId: string; readonly pro
       <div className="flex gap-1">
         <Button
           aria-label="Discard"
-          onClick={() => dispatch(outboxActions.settled([clientId]))}
+          onClick={({ currentTarget }) => decide(currentTarget, outboxActions.settled([clientId]))}
           className="btn-circle size-9 btn-ghost"
         >
           <Trash2 aria-hidden="true" className="size-4" />
         </Button>
         <Button
-          onClick={() => dispatch(outboxActions.retried(clientId))}
+          onClick={({ currentTarget }) => decide(currentTarget, outboxActions.retried(clientId))}
           className="h-9 rounded-full btn-outline btn-error"
         >
           <RotateCw aria-hidden="true" className="size-4" />

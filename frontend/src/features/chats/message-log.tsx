@@ -40,6 +40,7 @@ export function MessageLog({ chat, viewer, many, scroller, onEnd }: MessageLogPr
   const [leftAt, setLeftAt] = useState<string | null>(null);
   const place = useRef<Place | null>(null);
   const newest = lines.at(-1);
+  const days = lines.map((line) => dayNumber(line.at, zone));
 
   useLayoutEffect(() => {
     const element = scroller.current;
@@ -70,6 +71,7 @@ export function MessageLog({ chat, viewer, many, scroller, onEnd }: MessageLogPr
         role="log"
         aria-label="Messages"
         aria-busy={filling}
+        aria-relevant="additions"
         tabIndex={0}
         onScroll={onScroll}
         className="flex flex-1 flex-col-reverse overflow-y-auto overscroll-contain [overflow-anchor:none] focus-visible:-outline-offset-2"
@@ -90,7 +92,7 @@ export function MessageLog({ chat, viewer, many, scroller, onEnd }: MessageLogPr
               {lines.map((line, index) => {
                 const before = lines[index - 1];
                 const after = lines[index + 1];
-                const newDay = !before || dayNumber(before.at, zone) !== dayNumber(line.at, zone);
+                const newDay = days[index] !== days[index - 1];
                 return (
                   <Fragment key={line.key}>
                     {newDay ? (
@@ -99,11 +101,11 @@ export function MessageLog({ chat, viewer, many, scroller, onEnd }: MessageLogPr
                       </li>
                     ) : null}
                     <Bubble
-                      {...line}
+                      line={line}
                       own={line.sender === viewer}
                       many={many}
                       first={newDay || !together(before, line)}
-                      last={!after || dayNumber(after.at, zone) !== dayNumber(line.at, zone) || !together(line, after)}
+                      last={!after || days[index] !== days[index + 1] || !together(line, after)}
                     />
                   </Fragment>
                 );

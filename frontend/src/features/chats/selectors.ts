@@ -42,7 +42,7 @@ export interface Line {
 }
 
 /** Messages that a chat shows before older ones are asked for. */
-export const FIRST_PAGE = 50;
+const FIRST_PAGE = 50;
 
 type Names = ReadonlyMap<number, string>;
 const NOBODY: readonly Person[] = [];
@@ -82,13 +82,12 @@ const selectMarks = createSelector([(state: RootState) => selectAll(state, "read
   return byChat as ReadonlyMap<number, number>;
 });
 
-const selectNewest = createSelector([(state: RootState) => selectAll(state, "message")], (messages) => {
-  const byChat = new Map<number, Message>();
-  for (const message of messages) {
-    if (message.number > (byChat.get(message.chat)?.number ?? 0)) byChat.set(message.chat, message);
-  }
-  return byChat as ReadonlyMap<number, Message>;
-});
+/** The newest message of each chat, in the order of the chats; looked up by chat, as all messages together are many. */
+const selectNewest = createSelector(
+  [(state: RootState) => state],
+  (state) => selectAll(state, "chat").map(({ id }) => selectInScope(state, scopeOf(id), "message").at(-1)),
+  { memoizeOptions: { resultEqualityCheck: sameItems } },
+);
 
 /** The members of a chat, oneself too, by name. */
 export function selectMembers(state: RootState, chat: number): readonly Person[] {
@@ -105,10 +104,6 @@ export function selectMark(state: RootState, chat: number): number {
   return selectMarks(state).get(chat) ?? 0;
 }
 
-export function selectUnread(state: RootState, chat: number): number {
-  return Math.max(0, (selectById(state, "chat", chat)?.last_number ?? 0) - selectMark(state, chat));
-}
-
 /** All chats, the one in which something happened last on top. */
 export const selectChatRows = createSelector(
   [
@@ -121,8 +116,8 @@ export const selectChatRows = createSelector(
   ],
   (chats, members, marks, newest, names, viewer) =>
     chats
-      .map(({ id, title, last_number, created_at }): ChatRow => {
-        const last = newest.get(id);
+      .map(({ id, title, last_number, created_at }, index): ChatRow => {
+        const last = newest[index];
         return {
           id,
           title: titled(title, members.get(id) ?? NOBODY, viewer),

@@ -42,6 +42,19 @@ test("only what was edited is saved, and it does not jump back before it comes i
   expect(first()).toHaveValue("Thomas");
 });
 
+test("what was saved stays when more is saved before it comes in live", async () => {
+  vi.spyOn(api, "patch").mockResolvedValue(undefined);
+  render(<ProfileForm profile={BEFORE} />);
+  await rename("Timo");
+  await userEvent.click(screen.getByRole("button", { name: "Save" }));
+  await screen.findByText("Saved");
+  await userEvent.type(last(), "s");
+  await userEvent.click(screen.getByRole("button", { name: "Save" }));
+  await screen.findByText("Saved");
+  expect(first()).toHaveValue("Timo");
+  expect(last()).toHaveValue("Bergers");
+});
+
 test("what is wrong stands at its field, and what was typed stays", async () => {
   vi.spyOn(api, "patch").mockRejectedValue(new ApiProblem(400, "The input is not valid.", { first_name: "Too long." }));
   render(<ProfileForm profile={BEFORE} />);

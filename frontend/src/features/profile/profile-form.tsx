@@ -49,7 +49,7 @@ export function ProfileForm({ profile }: { readonly profile: Profile | undefined
       setForm((form) => ({
         // What was typed meanwhile is not saved.
         edits: without(form.edits, edits),
-        saved: { values: edits, before: profile },
+        saved: { values: { ...pending, ...edits }, before: profile },
         status: "saved",
         problem: null,
       }));

@@ -9,6 +9,9 @@ test.each([
   ["//evil.example/", "/chats/"],
   ["/\\evil.example/", "/chats/"],
   ["/\t/evil.example/", "/chats/"],
+  ["/.//evil.example/", "/chats/"],
+  ["/a/..//evil.example/", "/chats/"],
+  ["/%2e//evil.example/", "/chats/"],
   ["https://evil.example/", "/chats/"],
   ["javascript:alert(1)", "/chats/"],
 ])("next=%j leads to %s", (next, path) => {

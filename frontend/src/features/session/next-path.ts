@@ -4,7 +4,9 @@ const HOME = "/chats/";
 export function nextPath({ search, origin }: { readonly search: string; readonly origin: string }): string {
   const next = new URLSearchParams(search).get("next") ?? "";
   if (!/^\/(?![/\\])/.test(next)) return HOME;
-  // Browsers drop tabs and line breaks in addresses, so that more than two slashes can lead elsewhere.
+  // Browsers drop tabs and line breaks in addresses, and dots between slashes: only what they make of it tells where it leads.
   const target = new URL(next, origin);
-  return target.origin === origin ? target.pathname + target.search + target.hash : HOME;
+  return target.origin === origin && !target.pathname.startsWith("//")
+    ? target.pathname + target.search + target.hash
+    : HOME;
 }

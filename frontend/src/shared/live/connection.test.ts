@@ -275,6 +275,22 @@ describe("a lost connection", () => {
     expect(world.attempts, "there is one already").toHaveLength(2);
   });
 
+  it("is noticed at once when the machine wakes up, whose timers stood still", () => {
+    world.goesLive();
+    vi.setSystemTime(Date.now() + 39_000);
+    world.network?.onBack();
+    expect(world.attempts, "it may still be alive").toHaveLength(1);
+    vi.setSystemTime(Date.now() + 2_000);
+    world.network?.onBack();
+    expect(world.attempts[0]?.closed).toBe(true);
+    expect(world.attempts).toHaveLength(2);
+    world.greets({ resumed: true });
+    world.says(heartbeat(10));
+    expect(world.connection).toBe("live");
+    vi.advanceTimersByTime(10_000);
+    expect(world.attempts, "no other attempt is due").toHaveLength(2);
+  });
+
   it("is given up when the network is gone, and tried again all the same", () => {
     world.goesLive();
     world.network?.onGone();
@@ -441,6 +457,22 @@ describe("filling", () => {
     world.greets({ resumed: true });
     world.says(heartbeat(10));
     expect(requests()).toEqual([{ type: "page", id: 2, scope: "chat:1", entity: "message", before: [5, 105] }]);
+  });
+
+  it("does not take the answer to an older question for that to a newer one", () => {
+    world.goesLive();
+    world.fill();
+    // The chat left and came back with another window, while the first answer was on its way.
+    const window: WireWindow = { entities: { message: [message(9)] }, bounds: { message: [9, 109] } };
+    world.says(event(11, 0, [{ op: "enter", scope: "chat:1", window }], "user:7"));
+    world.fill();
+    expect(requests()[1]).toMatchObject({ id: 2, before: [9, 109] });
+    world.says(page([3, 103]));
+    expect(selectBound(world.state, "chat:1", "message")).toEqual([9, 109]);
+    expect(selectFilling(world.state, "chat:1")).toBe(true);
+    world.says({ ...page([8, 108]), id: 2, items: [message(8)] });
+    expect(selectAll(world.state, "message").map(({ id }) => id)).toEqual([108, 109]);
+    expect(selectFilling(world.state, "chat:1")).toBe(false);
   });
 
   it("waits for a load of the same scope", () => {

@@ -3,7 +3,7 @@ import type { Dispatch } from "@reduxjs/toolkit";
 import type { Environment, Socket } from "./environment";
 import { received } from "./slice";
 import { boundOf, cursorOf, toLoad } from "./store-logic";
-import type { ClientFrame, Link, LiveState, ServerFrame, WelcomeFrame } from "./types";
+import type { ClientFrame, Link, LiveState, PageFrame, ScopeFrame, ServerFrame, WelcomeFrame } from "./types";
 
 const SIGNED_OUT = 4401;
 const OUR_FAULT: readonly number[] = [1009, 4400, 4404];
@@ -35,6 +35,8 @@ interface Session {
   phase: Phase;
   /** Milliseconds of silence after which the connection counts as dead. */
   patience: number;
+  /** When something came last, by this machine's clock. */
+  heard: number;
   silence: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -42,6 +44,8 @@ export class LiveConnection {
   readonly #store: Store;
   readonly #environment: Environment;
   readonly #loads = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Scope -> the id of the last request about it. */
+  readonly #requests = new Map<string, number>();
   #wishes: readonly Wish[] = [];
   #session: Session | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -57,7 +61,7 @@ export class LiveConnection {
   start(): void {
     if (this.#unwatch) return;
     this.#unwatch = this.#environment.watchNetwork({
-      onBack: () => this.#connectNow(),
+      onBack: () => this.#awake(),
       onGone: () => {
         if (this.#session) this.#lost(LOST);
         this.#setLink("offline");
@@ -96,6 +100,7 @@ export class LiveConnection {
       }),
       phase: "greeting",
       patience: GREETING_MS,
+      heard: 0,
       silence: undefined,
     };
     this.#session = session;
@@ -106,6 +111,7 @@ export class LiveConnection {
 
   /** Anything that comes proves the connection alive. */
   #heard(session: Session): void {
+    session.heard = Date.now();
     clearTimeout(session.silence);
     session.silence = setTimeout(() => this.#lost(LOST), session.patience);
   }
@@ -147,7 +153,10 @@ export class LiveConnection {
     return this.#environment.random() * longest;
   }
 
-  #connectNow(): void {
+  /** Timers stand still while a machine sleeps: what they would have noticed meanwhile is noticed now. */
+  #awake(): void {
+    const session = this.#session;
+    if (session && Date.now() - session.heard > session.patience) this.#lost(LOST);
     if (this.#session) return;
     clearTimeout(this.#retry);
     this.#open();
@@ -200,10 +209,10 @@ export class LiveConnection {
         this.#setLink("live");
         break;
       case "scope":
-        dispatch(received.scopeReceived(frame));
+        if (this.#isWanted(frame)) dispatch(received.scopeReceived(frame));
         break;
       case "page":
-        dispatch(received.pageReceived(frame));
+        if (this.#isWanted(frame)) dispatch(received.pageReceived(frame));
         break;
       default:
         throw new Error(`unknown frame ${JSON.stringify((frame as { type: unknown }).type)}`);
@@ -245,7 +254,7 @@ export class LiveConnection {
     this.#loads.delete(scope);
     if (!toLoad(this.#state).includes(scope)) return;
     this.#store.dispatch(received.asked({ scope, entity: null }));
-    this.#send({ type: "load", id: ++this.#nextId, scope });
+    this.#send({ type: "load", id: this.#idFor(scope), scope });
   }
 
   /** Returns whether the wish is done with: asked for, or in vain. */
@@ -256,8 +265,18 @@ export class LiveConnection {
     const before = boundOf(this.#state, scope, entity);
     if (!before) return true;
     this.#store.dispatch(received.asked({ scope, entity }));
-    this.#send({ type: "page", id: ++this.#nextId, scope, entity, before });
+    this.#send({ type: "page", id: this.#idFor(scope), scope, entity, before });
     return true;
+  }
+
+  #idFor(scope: string): number {
+    this.#requests.set(scope, ++this.#nextId);
+    return this.#nextId;
+  }
+
+  /** Not if the scope left and came back after the question, and was asked about once more: it is another window now. */
+  #isWanted({ scope, id }: ScopeFrame | PageFrame): boolean {
+    return this.#requests.get(scope) === id;
   }
 
   #send(frame: ClientFrame): void {

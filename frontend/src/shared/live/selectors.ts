@@ -77,6 +77,11 @@ export function selectConnection(state: State): "connecting" | "live" | "offline
   }
 }
 
+/** Whether what is held is meant to be kept up to date: not before connecting, nor after hanging up for good. */
+export function selectKept(state: State): boolean {
+  return ["connecting", "live", "offline"].includes(state.live.link);
+}
+
 /** Whether older entities of a scope were asked for and have not come yet. */
 export function selectFilling(state: State, scope: string): boolean {
   return Boolean(state.live.asked[scope]?.entity);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { liveReducer, received } from "./slice";
 import { emptyState } from "./store-logic";
-import type { Entity, LiveState } from "./types";
+import type { Entity, LiveState, WireWindow } from "./types";
 
 const HELD: Entity = { id: 30, number: 5, text: "held" };
 
@@ -58,5 +58,30 @@ describe("a lost connection", () => {
     let state = liveReducer(held(), received.linkChanged("live"));
     state = liveReducer(state, received.asked({ scope: "chat:1", entity: null }));
     expect(liveReducer(state, received.linkChanged("connecting")).asked).toEqual({});
+  });
+});
+
+describe("names on the wire", () => {
+  it.each(["__proto__", "constructor", "toString"])("are keys and nothing else: %s", (name) => {
+    const nothing = received.eventReceived({ type: "event", seq: 11, prev: 0, scope: name, ops: [] });
+    expect(liveReducer(held(), nothing).counts).toMatchObject({ ignored: 1, applied: 0 });
+
+    const window = JSON.parse(`{"entities": {"${name}": [{"id": 1}]}, "bounds": {"${name}": [0, 1]}}`) as WireWindow;
+    const scopes = JSON.parse(
+      `{"${name}": ${JSON.stringify(window)}, "other": {"entities": {}, "bounds": {}}}`,
+    ) as object;
+    let state = liveReducer(
+      undefined,
+      received.snapshotReceived({ type: "snapshot", user: 7, epoch: "e", seq: 10, scopes: { ...scopes } }),
+    );
+    for (const scope of [name, "other"]) {
+      const ops = [{ op: "upsert", type: name, id: 2, data: { id: 2 } }] as const;
+      state = liveReducer(state, received.eventReceived({ type: "event", seq: 11, prev: 0, scope, ops }));
+    }
+    expect(Object.keys(state.windows).sort()).toEqual([name, "other"].sort());
+    expect(Object.keys(state.windows[name]?.entities[name] ?? {})).toEqual(["1", "2"]);
+    expect(state.windows[name]?.bounds[name]).toEqual([0, 1]);
+    expect(Object.keys(state.windows.other?.entities[name] ?? {})).toEqual(["2"]);
+    expect({}).not.toHaveProperty("2");
   });
 });

@@ -32,9 +32,9 @@ export function emptyState(): LiveState {
     user: null,
     epoch: "",
     seq: 0,
-    orders: {},
-    windows: {},
-    asked: {},
+    orders: dictionary(),
+    windows: dictionary(),
+    asked: dictionary(),
     counts: { applied: 0, dropped: 0, ignored: 0, holes: 0 },
   };
 }
@@ -57,7 +57,7 @@ export function boundOf(state: LiveState, scope: string, entity: string): Bound 
 }
 
 export function applyWelcome(state: LiveState, frame: Pick<WelcomeFrame, "orders">): void {
-  state.orders = { ...frame.orders };
+  state.orders = dictionary(frame.orders);
 }
 
 /** Replaces everything. */
@@ -65,9 +65,9 @@ export function applySnapshot(state: LiveState, snapshot: Snapshot): void {
   state.user = snapshot.user;
   state.epoch = snapshot.epoch;
   state.seq = snapshot.seq;
-  state.windows = {};
+  state.windows = dictionary();
   for (const [scope, window] of Object.entries(snapshot.scopes)) state.windows[scope] = windowOf(window, snapshot.seq);
-  state.asked = {};
+  state.asked = dictionary();
 }
 
 /** Applies an event once and in order; a `hole` applies nothing and calls for a resume. */
@@ -109,7 +109,7 @@ export function expectAnswer(state: LiveState, scope: string, entity: string | n
 
 /** The connection has ended: what was asked for on it is never answered. */
 export function expectNothing(state: LiveState): void {
-  state.asked = {};
+  state.asked = dictionary();
 }
 
 /** A scope that was loaded anew; a window of null means that the user no longer sees it. */
@@ -145,12 +145,17 @@ export function compareBy(order: string | undefined): (a: Entity, b: Entity) => 
 }
 
 function windowOf(data: WireWindow | null, at: number): Window {
-  if (!data) return { at, stale: true, bounds: {}, entities: {} };
-  const entities: Window["entities"] = {};
+  const entities: Window["entities"] = dictionary();
+  if (!data) return { at, stale: true, bounds: dictionary(), entities };
   for (const [type, rows] of Object.entries(data.entities)) {
     entities[type] = Object.fromEntries(rows.map((row) => [row.id, row]));
   }
-  return { at, stale: false, bounds: { ...data.bounds }, entities };
+  return { at, stale: false, bounds: dictionary(data.bounds), entities };
+}
+
+/** An object without a prototype: for names that come over the wire, none of which is then anything but a key. */
+function dictionary<T>(items: Readonly<Record<string, T>> = {}): Record<string, T> {
+  return Object.assign(Object.create(null) as Record<string, T>, items);
 }
 
 function applyOp(state: LiveState, window: Window, op: Op, seq: number): void {

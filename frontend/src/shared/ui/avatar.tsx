@@ -32,7 +32,7 @@ export function faceOf(id: number): string {
 }
 
 /** The first letter of the first and of the last word, whole characters only. */
-export function initials(name: string): string {
+function initials(name: string): string {
   const words = name.match(/[\p{L}\p{N}]\S*/gu) ?? [];
   const chosen = words.length > 1 ? [words[0], words.at(-1)] : words;
   return chosen.map((word) => [...(word ?? "")][0]?.toUpperCase() ?? "").join("") || "?";

@@ -1,10 +1,9 @@
-import type { ButtonHTMLAttributes, Ref } from "react";
+import type { ButtonHTMLAttributes } from "react";
 import { useHydrated } from "./use-hydrated";
 
 interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   /** What was asked for is under way: a second press does nothing. */
   readonly busy?: boolean;
-  readonly ref?: Ref<HTMLButtonElement>;
 }
 
 /** A button that can't be pressed before the page listens, and looks the same meanwhile. */

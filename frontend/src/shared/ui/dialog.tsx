@@ -14,6 +14,7 @@ interface DialogProps {
 export function Dialog({ title, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
+  const pressedOutside = useRef(false);
 
   // A layout effect, so that it closes while it is still in the page: only then does focus go back.
   useLayoutEffect(() => {
@@ -33,8 +34,12 @@ export function Dialog({ title, onClose, children }: DialogProps) {
         event.preventDefault();
         onClose();
       }}
+      onPointerDown={(event) => {
+        pressedOutside.current = event.target === event.currentTarget;
+      }}
       onClick={(event) => {
-        if (event.target === event.currentTarget) onClose();
+        // Not if the press began inside, as when text is selected beyond the edge.
+        if (pressedOutside.current && event.target === event.currentTarget) onClose();
       }}
     >
       <div className="modal-box flex max-h-[85dvh] flex-col gap-4 overflow-hidden bg-base-100 p-5 pb-sheet sm:max-w-md">

@@ -1,4 +1,4 @@
-import type { InputHTMLAttributes, ReactNode, Ref, TextareaHTMLAttributes } from "react";
+import type { InputHTMLAttributes, ReactNode, TextareaHTMLAttributes } from "react";
 import { useId } from "react";
 
 interface Own {
@@ -6,7 +6,7 @@ interface Own {
   readonly problem?: string | undefined;
 }
 
-type FieldProps = Own & InputHTMLAttributes<HTMLInputElement> & { readonly ref?: Ref<HTMLInputElement> };
+type FieldProps = Own & InputHTMLAttributes<HTMLInputElement>;
 type AreaProps = Own & TextareaHTMLAttributes<HTMLTextAreaElement>;
 
 /** A text field with its label above and what is wrong with it below. */
