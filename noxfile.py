@@ -115,6 +115,9 @@ def scenarios(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Start the stack, play the scenarios before your eyes, stay up until Ctrl-C (`-- --no-hold` ends)."""
     _prepare(session, with_node=True)
+    # Worth watching with browsers, worth something without.
+    if "--no-eyes" not in session.posargs and not _holds(session, BROWSER):
+        print("The demo goes on without browsers.", flush=True)
     _run(session, _tool("harness"), "demo", *session.posargs)
 
 

@@ -67,12 +67,14 @@ class LiveConnection:
         self._on_applied = on_applied
         self._failures = 0
         self._next_id = 0
+        self._asked: dict[str, int] = {}
 
     def opened(self) -> tuple[str, ...]:
         """The transport is open: what to send. Signing in again, or mending a fault, is the caller's to know."""
         self._expect(State.OFFLINE, State.SIGNED_OUT, State.FAILED)
         self.state = State.GREETING
         self.store.expect_nothing()
+        self._asked.clear()
         cursor = self.store.cursor
         return (_encode({"type": "hello", "cursor": cursor.to_json() if cursor else None}),)
 
@@ -102,10 +104,12 @@ class LiveConnection:
                 self.store.apply_heartbeat(frame)
                 self.state = State.LIVE
                 self._failures = 0
-            case "scope":
+            case "scope" if self._is_asked(frame):
                 self.store.apply_scope(frame)
-            case "page":
+            case "page" if self._is_asked(frame):
                 self.store.apply_page(frame)
+            case "scope" | "page":
+                pass
             case other:
                 raise ProtocolViolation(f"unknown frame {other!r}")
         return Reaction(send=tuple(self._load(s) for s in sorted(self.store.stale) if not self.store.expects(s)))
@@ -141,8 +145,13 @@ class LiveConnection:
         self.store.expect(scope)
         return self._request({"type": "load", "scope": scope})
 
+    def _is_asked(self, frame: JSON) -> bool:
+        """Whether this answers the last question about its scope: one that was left and entered is asked anew."""
+        return bool(self._asked.get(frame["scope"]) == frame["id"])
+
     def _request(self, frame: JSON) -> str:
         self._next_id += 1
+        self._asked[frame["scope"]] = self._next_id
         return _encode({**frame, "id": self._next_id})
 
     def _welcome(self, frame: JSON) -> None:

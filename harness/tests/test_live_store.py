@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.live import LiveConnection, LiveStore, ProtocolViolation, State
+from harness.live.store import JSON, Window
 
 VECTORS = json.loads((Path(__file__).parents[2] / "docs" / "live-vectors.json").read_text())
 
@@ -196,6 +197,22 @@ class TestConnection:
         frame = json.loads(connection.page("a", "note") or "")
         assert frame["before"] == [5, 30]
         assert connection.page("a", "note") is None, "one request about a scope at a time"
+
+    def test_an_answer_from_before_the_scope_came_anew_is_not_taken(self) -> None:
+        connection = self.live()
+        connection.store.windows["user:1"] = Window(at=0, bounds={}, entities={})
+        connection.store.windows["a"].bounds["note"] = [5, 30]
+        first = json.loads(connection.page("a", "note") or "")
+        window = {"entities": {"note": []}, "bounds": {"note": [5, 30]}}
+        ops = [{"op": "leave", "scope": "a"}, {"op": "enter", "scope": "a", "window": window}]
+        connection.received(json.dumps({"type": "event", "seq": 7, "scope": "user:1", "prev": 0, "ops": ops}))
+        second = json.loads(connection.page("a", "note") or "")
+        answer: JSON = {"type": "page", "scope": "a", "entity": "note", "epoch": "e", "items": [], "bound": None}
+        connection.received(json.dumps({**answer, "id": first["id"], "seq": 3}))
+        assert connection.store.windows["a"].bounds["note"] == [5, 30]
+        assert connection.store.expects("a")
+        connection.received(json.dumps({**answer, "id": second["id"], "seq": 8}))
+        assert connection.store.windows["a"].bounds["note"] is None
 
     def test_nothing_is_taken_behind_a_hole(self) -> None:
         connection = self.live()

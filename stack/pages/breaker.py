@@ -25,7 +25,9 @@ class State(StrEnum):
 class Breaker:
     """Opens after three failures in a row within 10 s; a success in between proves that the renderer works.
 
-    Tried again after 1 s, then after twice as long each time, at most 10 s. Times are seconds of a monotonic clock.
+    Where a page may be at fault itself, its viewer's failures count as one: nobody closes the renderer to all others
+    with what they write. Tried again after 1 s, then after twice as long each time, at most 10 s. Times are seconds of
+    a monotonic clock.
 
     Args:
         name: of what it protects, for the log.
@@ -33,7 +35,8 @@ class Breaker:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._failures: deque[float] = deque(maxlen=FAILURES)
+        # When, and whose page it was where that may be at fault.
+        self._failures: deque[tuple[float, int | None]] = deque(maxlen=FAILURES)
         self._until: float | None = None
         self._pause = SHORTEST
         self._trying = False
@@ -62,14 +65,24 @@ class Breaker:
             self._failures.clear()
             self._until, self._pause, self._trying = None, SHORTEST, False
 
-    def fail(self, now: float, reason: str, *, trying: bool) -> None:
-        """A request failed. Those that began before the breaker opened have no say in it any more."""
-        if trying:
+    def fail(self, now: float, reason: str, *, trying: bool, viewer: int | None = None) -> None:
+        """A request failed. Those that began before the breaker opened have no say in it any more.
+
+        Args:
+            viewer: whose page it was, where the page may be at fault and not the renderer.
+        """
+        if trying and viewer is not None:
+            # Somebody else's page will tell.
+            self.give_up(trying=True)
+        elif trying:
             self._pause = min(self._pause * 2, LONGEST)
             self._until, self._trying = now + self._pause, False
         elif self._until is None:
-            self._failures.append(now)
-            if len(self._failures) == FAILURES and now - self._failures[0] <= WITHIN:
+            if viewer is not None:
+                others = [failure for failure in self._failures if failure[1] != viewer]
+                self._failures = deque(others, maxlen=FAILURES)
+            self._failures.append((now, viewer))
+            if len(self._failures) == FAILURES and now - self._failures[0][0] <= WITHIN:
                 logger.warning("The renderer %s is left alone after %d failures: %s.", self._name, FAILURES, reason)
                 self._until = now + self._pause
 

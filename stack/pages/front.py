@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.middleware.clickjacking import XFrameOptionsMiddleware
@@ -84,8 +85,11 @@ class Front:
         if response is None:
             try:
                 response = await self._found(request)
+            except SuspiciousOperation:
+                # More parameters than Django takes, for example.
+                response = _text(400, "Bad request.")
             except Exception:
-                logger.exception("A page failed: %s", request.path_info)
+                logger.exception("A page failed: %r", request.path_info)
                 response = _text(500, "The server failed to answer. It has been logged.")
         self._security.process_response(request, response)
         self._frames.process_response(request, response)
@@ -136,7 +140,9 @@ async def _disconnected(receive: Receive) -> None:
 
 
 async def _send(response: HttpResponse, send: Send, *, head: bool) -> None:
-    response.setdefault("Content-Length", str(len(response.content)))
+    # A 304 has no content of its own: a length would be taken for that of what the client holds.
+    if response.status_code != HTTPStatus.NOT_MODIFIED:
+        response.setdefault("Content-Length", str(len(response.content)))
     lines = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
     lines += [(b"Set-Cookie", morsel.OutputString().encode("ascii")) for morsel in response.cookies.values()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": lines})

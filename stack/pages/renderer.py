@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -22,6 +24,9 @@ MOST_AT_ONCE = 16
 MOST_WAITING = 32
 LONGEST_WAIT = 0.5
 MOST_BYTES = 8 * 1024 * 1024
+MOST_ASKED = 1024 * 1024
+"""Bytes of one viewer's page data at a time. A renderer does one page after the other and may need a quarter of a
+second for so many: who has more to see renders it in their own browser."""
 # Less than the 5 s after which Node closes idle connections, or a request could meet one that is being closed.
 KEEP_ALIVE = 2.0
 # What aiohttp would add by itself.
@@ -39,6 +44,7 @@ class Reason(StrEnum):
     OPEN = "open"
     OFF = "off"
     INVALID = "invalid"
+    LARGE = "large"
     DATABASE = "database"
 
 
@@ -64,12 +70,14 @@ class Question:
         body: page data.
         headers: all there are; nothing of the client's request goes along by itself.
         status: the only right answer.
+        viewer: whose page data it is; None for all who are not signed in.
     """
 
     path: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str]
     status: int = 200
+    viewer: int | None = None
 
 
 class _Renderer:
@@ -98,6 +106,7 @@ class Renderers:
         self._renderers = [_Renderer(url) for url in urls]
         self._budget = budget
         self._waiting: list[asyncio.Future[None]] = []
+        self._asked: Counter[int | None] = Counter()
         self._client: aiohttp.ClientSession | None = None
 
     @property
@@ -114,20 +123,37 @@ class Renderers:
         if not self._renderers:
             raise NotRendered(Reason.OFF)
         deadline = asyncio.get_running_loop().time() + self._budget
-        turn = await self._queue(deadline)
-        try:
-            return await self._ask(turn, question, deadline)
-        except NotRendered as failed:
-            other = self._next(but=turn.renderer) if failed.elsewhere else None
-            if other is None:
-                raise
-            return await self._ask(other, question, deadline)
+        with self._share(question):
+            turn = await self._queue(deadline)
+            try:
+                return await self._ask(turn, question, deadline)
+            except NotRendered as failed:
+                other = self._next(but=turn.renderer) if failed.elsewhere else None
+                if other is None:
+                    raise
+                return await self._ask(other, question, deadline)
 
     async def close(self) -> None:
         """Close the connections; a later page would open new ones."""
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+    @contextmanager
+    def _share(self, question: Question) -> Iterator[None]:
+        """A viewer's share of what is asked: others have to get their pages too."""
+        size = len(question.body)
+        if size > MOST_ASKED:
+            raise NotRendered(Reason.LARGE)
+        if self._asked[question.viewer] + size > MOST_ASKED:
+            raise NotRendered(Reason.FULL)
+        self._asked[question.viewer] += size
+        try:
+            yield
+        finally:
+            self._asked[question.viewer] -= size
+            if not self._asked[question.viewer]:
+                del self._asked[question.viewer]
 
     async def _queue(self, deadline: float) -> _Turn:
         """Wait for a renderer that is free, for a short time and in a short queue."""
@@ -191,7 +217,9 @@ class Renderers:
             except TimeoutError:
                 raise NotRendered(Reason.TIMEOUT) from None
         except NotRendered as failed:
-            breaker.fail(asyncio.get_running_loop().time(), failed.reason, trying=turn.trying)
+            # One that answers something else may be kept from the page by what this viewer sees.
+            viewer = question.viewer if failed.reason in (Reason.STATUS, Reason.INVALID) else None
+            breaker.fail(asyncio.get_running_loop().time(), failed.reason, trying=turn.trying, viewer=viewer)
             raise
         except BaseException:
             breaker.give_up(trying=turn.trying)

@@ -82,7 +82,7 @@ class PageView:
         self, request: ASGIRequest, page: Page, values: dict[str, str], reading: Reading
     ) -> HttpResponse:
         status = _status(page)
-        question = Question(page.path(values), reading.body, headers.to_renderer(request), status)
+        question = Question(page.path(values), reading.body, headers.to_renderer(request), status, reading.user)
         try:
             html = await process.renderers().render(question)
         except NotRendered as failed:

@@ -58,6 +58,36 @@ def test_one_request_tries_ever_more_rarely_until_one_succeeds() -> None:
     assert breaker.admits(now + 1)
 
 
+def test_a_viewer_whose_pages_fail_does_not_open_it_alone() -> None:
+    breaker = Breaker("a")
+
+    def fail_for(viewer: int, now: float) -> None:
+        breaker.fail(now, "status", trying=breaker.begin(), viewer=viewer)
+
+    for now in range(9):
+        fail_for(7, now)
+    fail_for(8, 8)
+    fail_for(7, 9)
+    assert breaker.admits(9)
+    fail_for(9, 9)
+    assert not breaker.admits(9)
+
+
+def test_a_viewers_failures_count_with_others() -> None:
+    breaker = Breaker("a")
+    breaker.fail(0, "status", trying=breaker.begin(), viewer=7)
+    fail(breaker, 1, 2)
+    assert breaker.state is State.OPEN
+
+
+def test_a_try_with_a_page_that_may_be_at_fault_leaves_the_next_one_to_try() -> None:
+    breaker = Breaker("a")
+    fail(breaker, 0, 0, 0)
+    breaker.fail(1, "invalid", trying=breaker.begin(), viewer=7)
+    assert breaker.state is State.OPEN
+    assert breaker.admits(1)
+
+
 def test_a_try_that_nobody_waits_for_leaves_the_next_one_to_try() -> None:
     breaker = Breaker("a")
     fail(breaker, 0, 0, 0)

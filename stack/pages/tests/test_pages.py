@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable
 
 import pytest
 from django.conf import settings as current
+from django.utils import timezone
 from pytest_django import Settings
 
+from stack.accounts.models import Session
 from stack.pages import view
 from stack.pages.front import Front
 from stack.pages.tests.conftest import World
-from stack.pages.tests.wire import ask, echoes, get, page_data, rendered, renderer, run, says
+from stack.pages.tests.wire import Seen, ask, echoes, get, page_data, rendered, renderer, run, says
 
 NewFront = Callable[..., Front]
 ROLES = ("anonymous", "member", "stranger", "admin")
@@ -109,6 +113,30 @@ def test_a_disabled_user_is_not_signed_in(new_front: NewFront, world: World) -> 
     world.users["member"].save()
     answer, _ = rendered(new_front, "/chats/", session=world.sessions["member"])
     assert answer["Location"] == "/sign-in/?next=/chats/"
+
+
+def test_a_session_that_is_over_is_not_signed_in(new_front: NewFront, world: World) -> None:
+    Session.objects.update(expire_date=timezone.now())
+    answer, _ = rendered(new_front, "/chats/", session=world.sessions["member"])
+    assert answer["Location"] == "/sign-in/?next=/chats/"
+
+
+def test_one_viewers_failing_pages_leave_the_others_theirs(new_front: NewFront, world: World) -> None:
+    async def fails_for_members(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        broken = json.loads(seen.body)["user"] == world.users["member"].pk
+        await says(status="500 Oops" if broken else "200 OK")(seen, reader, writer)
+
+    async def work() -> list[str]:
+        async with renderer(fails_for_members) as fake:
+            front = new_front(fake.url)
+            found = []
+            for name in ("member", "member", "member", "member", "owner"):
+                answer = await ask(front, "/chats/", session=world.sessions[name])
+                assert answer is not None
+                found.append(answer["X-Rendered-By"])
+            return found
+
+    assert run(work()) == ["shell"] * 4 + ["renderer"]
 
 
 class TestHeaders:
@@ -215,6 +243,13 @@ class TestHeaders:
 
     def test_a_query_that_is_no_text(self, new_front: NewFront) -> None:
         assert get(new_front(), "/sign-in/", query=b"\xff").status == 400
+
+    def test_a_query_of_more_than_django_takes(
+        self, new_front: NewFront, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        query = b"&".join(b"a" for _ in range(2000))
+        assert get(new_front(), "/sign-in/", query=query, session=world.sessions["member"]).status == 400
+        assert not caplog.records
 
     def test_production(self, new_front: NewFront, settings: Settings) -> None:
         settings.SECURE_SSL_REDIRECT = True

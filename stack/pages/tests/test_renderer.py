@@ -6,12 +6,13 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
 from stack.pages import breaker
 from stack.pages import renderer as under_test
-from stack.pages.renderer import MOST_AT_ONCE, MOST_WAITING, NotRendered, Question, Reason, Renderers
+from stack.pages.renderer import MOST_ASKED, MOST_AT_ONCE, MOST_WAITING, NotRendered, Question, Reason, Renderers
 from stack.pages.tests.wire import (
     Behaviour,
     FakeRenderer,
@@ -223,6 +224,69 @@ def test_who_waits_in_vain_is_not_kept() -> None:
         assert set(found) == {"rendered"}
 
     with_one(freezes, work, budget=10)
+
+
+class TestOneViewerAmongAll:
+    @pytest.mark.parametrize(
+        ("behaviour", "opens"),
+        [
+            (says(status="500 Internal Server Error"), False),
+            (says(content_type="application/json"), False),
+            (resets, True),
+            (freezes, True),
+        ],
+        ids=["500", "json", "resets", "freezes"],
+    )
+    def test_only_what_is_not_their_pages_fault_opens_the_breaker(self, behaviour: Behaviour, opens: bool) -> None:
+        async def work(_fake: FakeRenderer, asked: Renderers) -> None:
+            for _ in range(5):
+                await outcome(asked.render(replace(QUESTION, viewer=7)))
+            assert asked.states == ["open" if opens else "closed"]
+
+        with_one(behaviour, work, budget=0.2)
+
+    def test_what_fails_for_several_or_for_strangers_opens_it(self) -> None:
+        async def work(_fake: FakeRenderer, asked: Renderers) -> None:
+            for viewer in (7, 8, None):
+                assert asked.states == ["closed"]
+                assert await outcome(asked.render(replace(QUESTION, viewer=viewer))) == Reason.STATUS
+            assert asked.states == ["open"]
+
+        with_one(says(status="500 Internal Server Error"), work)
+
+    def test_too_much_to_see_is_not_asked_for(self) -> None:
+        async def work(fake: FakeRenderer, asked: Renderers) -> None:
+            assert await outcome(asked.render(replace(QUESTION, body=b" " * (MOST_ASKED + 1)))) == Reason.LARGE
+            assert not fake.seen
+            assert await outcome(asked.render(replace(QUESTION, body=b" " * MOST_ASKED))) == "rendered"
+            assert asked.states == ["closed"]
+
+        with_one(says(), work)
+
+    def test_they_have_a_share_of_it_at_a_time(self) -> None:
+        release = asyncio.Event()
+
+        async def holds(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await release.wait()
+            await says()(seen, reader, writer)
+
+        async def work(fake: FakeRenderer, asked: Renderers) -> None:
+            half = replace(QUESTION, body=b" " * (MOST_ASKED // 2), viewer=7)
+            tasks = []
+            for viewer in (7, 7, 8):
+                tasks.append(asyncio.ensure_future(outcome(asked.render(replace(half, viewer=viewer)))))
+                await fake.arrived.wait()
+                fake.arrived.clear()
+            assert await outcome(asked.render(replace(QUESTION, viewer=7))) == Reason.FULL
+            release.set()
+            assert await asyncio.gather(*tasks) == ["rendered"] * 3
+            # What is over takes no share any more, however it ended.
+            fake.behaviour = resets
+            assert await outcome(asked.render(half)) == Reason.ERROR
+            fake.behaviour = says()
+            assert await asyncio.gather(*(outcome(asked.render(half)) for _ in range(2))) == ["rendered"] * 2
+
+        with_one(holds, work, budget=15)
 
 
 def test_a_cancelled_question_ends_at_the_renderer_too() -> None:
