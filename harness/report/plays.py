@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from harness.report.story import PICTURE_BYTES, Pictures, inside, room_for_momen
 if TYPE_CHECKING:
     from harness.play.moments import Moment
 
+MOST_LANES = 12
 TEXT = 240
 """Characters of a moment that are shown."""
 LOG_LINE = 600
@@ -210,9 +211,22 @@ def _lanes(play: Play, shown: Sequence[dict[str, Any]], cleaner: Cleaner) -> Mar
                 for one in sorted(its, key=lambda one: (one["failed"], one["kind"] != "frame"))
             ],
         )
-        for actor, its in actors.items()
+        for actor, its in _busiest(actors).items()
     ]
-    return lanes(rows, seconds=length, bands=bands)
+    drawn = lanes(rows, seconds=length, bands=bands)
+    left_out = len(actors) - len(rows)
+    more = Markup('<p class="more">{} more did much the same; the table has them.</p>').format(left_out)
+    return drawn + more if left_out else drawn
+
+
+def _busiest(actors: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Those of a crowd who are drawn: where something failed, then those with most to tell."""
+
+    def rank(actor: str) -> tuple[bool, int]:
+        return any(one["failed"] for one in actors[actor]), len(actors[actor])
+
+    kept = sorted(actors, key=rank, reverse=True)[:MOST_LANES]
+    return {actor: its for actor, its in actors.items() if actor in kept}
 
 
 def _moments_table(shown: Sequence[dict[str, Any]], play: Play) -> Markup:
@@ -274,7 +288,10 @@ def _pictures(
         file = inside(play.evidence, shot["file"]) if play.evidence is not None else None
         uri = pictures.uri(file) if file is not None else None
         step = None if shot["step"] is None else entry["steps"][shot["step"] - 1]["title"]
-        shown = {**shot, "number": shot["step"], "step": step, "anchor": f"{anchor}-picture-{number}", "uri": uri}
+        # The stage names the picture at the end of a step after the step.
+        text = "" if step is not None and shot["text"].endswith(f" {step}") else shot["text"]
+        words = {"number": shot["step"], "step": step, "text": text}
+        shown = {**shot, **words, "anchor": f"{anchor}-picture-{number}", "uri": uri}
         if uri is not None:
             embedded.append(shown)
         else:

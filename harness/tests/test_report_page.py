@@ -202,6 +202,24 @@ def test_lanes_show_who_and_when(tmp_path: Path) -> None:
         assert row in page.text
 
 
+def test_of_a_crowd_the_busiest_and_the_unlucky_are_drawn(tmp_path: Path) -> None:
+    moments = [a_moment(0.1, "does", actor=f"crowd {number}") for number in range(1, 31)]
+    moments += [a_moment(0.2, "does more", actor="crowd 30"), a_moment(0.3, "fails", actor="crowd 20", failed=True)]
+    page = page_of(tmp_path, a_play(moments=moments))
+    drawn = [str(lane["aria-label"]).partition(":")[0] for lane in page.all("svg", **{"class": "lane"})]
+    assert len(drawn) == 12
+    assert {"crowd 20", "crowd 30"} <= set(drawn)
+    assert "18 more did much the same" in page.text
+
+
+def test_the_picture_at_the_end_of_a_step_is_named_once(tmp_path: Path, evidence: Path) -> None:
+    (evidence / "1.jpg").write_bytes(JPEG)
+    shot = a_moment(0.5, "01 Look", kind="screenshot", actor="bob", file="1.jpg")
+    page = page_of(tmp_path, a_play(moments=[shot], evidence=evidence))
+    assert "bob 0.50 s 1. Look" in page.text
+    assert "1. Look 01 Look" not in page.text
+
+
 def test_a_long_story_stays_small(tmp_path: Path) -> None:
     moments = [a_moment(index / 100, f"frame {index} " + "x" * 1000, kind="frame") for index in range(2000)]
     page = page_of(tmp_path, *[a_play(moments=moments)] * 30)
