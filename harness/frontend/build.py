@@ -6,6 +6,7 @@ same pages exported as files. A folder of that name is always whole: it is made 
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -29,6 +30,9 @@ _LEFT_OUT = frozenset({"node_modules", "out", "tests", "__tests__", "coverage"})
 # A folder with a suffix is no build: one is not finished, the other is being removed.
 _DRAFT, _REMOVED = ".making", ".removed"
 _USE = ".use"
+# Pages are not among them: they are made anew for each visitor, from these or by the renderer.
+_COMPRESSED = frozenset({".js", ".css", ".svg", ".json", ".txt", ".webmanifest"})
+_WORTH_IT = 0.95
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,8 @@ def _make(folders: Folders, node: Node, digest: str, *, lock: int, tell: Listene
         shutil.rmtree(frontend / "out", ignore_errors=True)
         _next_build(frontend, node, {"BUILD_TARGET": "web"}, log=log, lock=lock, began=began, tell=tell)
         shutil.move(_result(frontend / "out", "index.html", log=log), draft / "web")
+        for tree in (draft / "renderer" / ".next" / "static", draft / "web"):
+            _compress(tree)
     except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
         if isinstance(error, shutil.Error):
@@ -164,6 +170,16 @@ def _next_build(
         began=began,
         tell=tell,
     )
+
+
+def _compress(tree: Path) -> None:
+    """Put a compressed copy beside every file that is served as it is and is smaller so."""
+    for file in tree.rglob("*"):
+        if file.suffix in _COMPRESSED and file.is_file():
+            content = file.read_bytes()
+            packed = gzip.compress(content, mtime=0)
+            if len(packed) < len(content) * _WORTH_IT:
+                file.with_name(f"{file.name}.gz").write_bytes(packed)
 
 
 def _result(folder: Path, file: str, *, log: Path) -> Path:

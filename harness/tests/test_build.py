@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -55,6 +56,16 @@ def test_a_build_is_made_once_and_whole(checkout: Checkout) -> None:
     assert (again.path, again.made) == (build.path, False)
     assert checkout.asked() == []
     assert checkout.told == []
+
+
+def test_what_is_served_lies_there_compressed_too_where_that_is_smaller(checkout: Checkout) -> None:
+    checkout.page("alert('the same again');" * 100)
+    static = checkout.build().path / "renderer" / ".next" / "static"
+    packed = static / "page.js.gz"
+    assert gzip.decompress(packed.read_bytes()) == (static / "page.js").read_bytes()
+    assert packed.stat().st_size < 100
+    # A page is never sent as it lies there.
+    assert not list((static.parents[2] / "web").rglob("*.html.gz"))
 
 
 def test_a_changed_page_is_built_without_installing_anything(checkout: Checkout) -> None:
