@@ -100,7 +100,7 @@ class Tab:
         size = {"width": self._window.width, "height": self._window.height}
         self._context = await browser.new_context(
             base_url=self._base,
-            viewport=size,  # type: ignore[arg-type]
+            viewport=size,  # type: ignore[arg-type]  # a plain mapping is what it takes
             color_scheme="dark" if self._window.dark else "light",
             reduced_motion="reduce" if self._window.calm else "no-preference",
             has_touch=self._window.touch,

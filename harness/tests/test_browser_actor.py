@@ -365,7 +365,7 @@ def test_what_a_page_hides_was_received_all_the_same(app: SmallApp, browsers: Br
         assert isinstance(bob, BrowserActor)
         bob.opens("/profile")
         # The small app has no profile to put a marker into.
-        bob.catches_up = lambda **_: None  # type: ignore[method-assign]
+        bob.catches_up = lambda **_: None  # type: ignore[method-assign]  # as if all had come in
         bob.does_not_see("a secret")
         bob.never_received("a pink elephant")
         with pytest.raises(SeenAnyway, match="was sent 'a secret', which is not for them"):

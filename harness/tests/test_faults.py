@@ -89,7 +89,7 @@ def test_what_is_killed_comes_back_as_another_process(pair: RunningStack) -> Non
 def test_nothing_is_broken_by_a_wrong_word(pair: RunningStack) -> None:
     with pytest.raises(HarnessError, match="no resource of the kind 'database'"), broken(pair, "database", "killed"):
         pass
-    with pytest.raises(HarnessError, match="'tickled' on purpose"), broken(pair, "web", "tickled"):  # type: ignore[arg-type]
+    with pytest.raises(HarnessError, match="'tickled' on purpose"), broken(pair, "web", "tickled"):  # type: ignore[arg-type]  # a wrong word
         pass
     assert [answer(pair, name) for name in ("web-1", "web-2")] == [200, 200]
 
