@@ -80,6 +80,7 @@ class Stage:
         self._eyes = eyes
         self._chronicle = Chronicle(self._observers if moments else None)
         self._steps = 0
+        self._crowd = 0
         self._actors: dict[tuple[str, str | None], Actor] = {}
         self._admin: AdminActor | None = None
         self._open = ExitStack()
@@ -125,11 +126,12 @@ class Stage:
         if made.returncode:
             raise NotPossible(f"People could not be made: {made.stderr.strip()[-300:]}")
         crowd: list[Actor] = []
-        for number, row in enumerate(json.loads(made.stdout), 1):
-            role = f"crowd {number}"
-            actor = WebActor(self._part(role, Person(name=row["name"], session=row["session"])))
+        for row in json.loads(made.stdout):
+            self._crowd += 1
+            label = f"crowd {self._crowd}"
+            actor = WebActor(self._part(label, Person(name=row["name"], session=row["session"])))
             self._open.callback(actor.close)
-            self._actors[role, actor.person.name] = actor
+            self._actors[label, None] = actor
             crowd.append(actor)
         return crowd
 

@@ -269,6 +269,34 @@ def test_a_play_leaves_pictures_and_where_it_fails_all_there_is(
     assert ("bob", "sees", "sees 'Godot'", True) in [(m.actor, m.kind, m.text, m.failed) for m in done.moments]
 
 
+def test_a_picture_that_shows_nothing_new_is_not_kept(app: SmallApp, browsers: Browsers, tmp_path: Path) -> None:
+    def story(stage: Stage) -> None:
+        bob = stage.actor("bob")
+        for title, screen in (("First", "/profile"), ("Again", "/profile"), ("Elsewhere", "/people")):
+            with stage.step(title):
+                bob.opens(screen)
+
+    done = play(app, browsers, story, tmp_path)
+    assert done.error is None
+    kept = [moment.file for moment in done.moments if moment.kind == "screenshot"]
+    assert kept == ["01-first-bob.jpg", "03-elsewhere-bob.jpg"]
+
+
+def test_data_that_a_page_asks_for_is_told_until_the_next_page(browsers: Browsers) -> None:
+    asks = "fetch('/api/session').then(() => document.querySelector('main').append('has asked'));"
+    pages = {"/people/": ("People", '<p>Nobody</p><script src="/asks.js"></script>')}
+    with small_app(pages=pages, scripts={"/asks.js": asks}) as app, stage_of(app, browsers) as stage:
+        bob = stage.actor("bob")
+        page = bob.loads("/people")
+        assert (page.status, page.path) == (200, "/people/")
+        assert "Nobody" in page.text
+        bob.opens("/people")
+        bob.read(lambda store: store.user)
+        assert list(bob.data_requests) == ["GET /api/session"]
+        bob.loads("/profile")
+        assert list(bob.data_requests) == []
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_play_that_passed_keeps_its_trace_where_it_is_asked_to(
     app: SmallApp, browsers: Browsers, tmp_path: Path, keep: bool

@@ -163,7 +163,31 @@ def test_a_crowd_is_new_people_who_leave_with_the_stage(stack: RunningStack) -> 
         crowd = stage.crowd(3)
         assert len({actor.user for actor in crowd}) == 3
         assert stage.actors == tuple(crowd)
+        more = stage.crowd(2)
+        assert len({actor.label for actor in stage.actors}) == 5
+        assert stage.actors == (*crowd, *more)
         for actor in crowd:
             actor.opens("/chats")
             assert actor.online
     assert not any(actor.online for actor in crowd)
+
+
+@pytest.mark.stack
+def test_what_did_not_come_with_the_page_is_told(stack: RunningStack) -> None:
+    with Stage(Target.of(stack), people_of(stack)) as stage:
+        alice = stage.actor("alice")
+        alice.opens("/chats")
+        assert alice.data_requests, "the screen was opened without a page: its data was asked for"
+        alice.loads("/chats")
+        assert not alice.data_requests
+
+
+@pytest.mark.stack
+def test_a_store_that_lags_behind_is_not_the_fresh_one(stack: RunningStack) -> None:
+    with Stage(Target.of(stack), people_of(stack)) as stage:
+        alice = stage.actor("alice")
+        alice.loads("/profile")
+        with stage.broken("relay", "frozen"):
+            alice.changes_profile(bio=stage.unique("changed"))
+            assert alice.store() != alice.fresh_store()
+        stage.until(lambda: alice.store() == alice.fresh_store(), "the store has caught up", within=10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from stack.config.settings import *  # noqa: F403
+from stack.config.settings import *  # noqa: F403 - all settings but those below
 from stack.config.settings import INSTALLED_APPS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "django_nextjs"]
