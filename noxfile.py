@@ -36,6 +36,9 @@ nox.options.default_venv_backend = "none"
 BIN = ROOT / ".venv" / "bin"
 REPORTS = ROOT / ".cache" / "reports"
 TYPED = ("manage.py", "stack", "harness", "scenarios", "loadtests", "benchmarks", "tools")
+# Tests in containers need an engine, so they run where one is brought, and are never skipped for want of one.
+UNCONTAINED = "not containers"
+QUICK = f"not heavy and {UNCONTAINED}"
 LOAD = ("--users", "20", "--run-time", "30s")
 # Importing the settings needs values, type checking reaches none of what they name.
 TYPES_ENV = {
@@ -79,7 +82,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """Run the quick tests, also the front end's; with arguments only pytest, with these."""
-    quick = _pytest("-m", "not stack and not heavy", *session.posargs)
+    quick = _pytest("-m", f"not stack and {QUICK}", *session.posargs)
     if session.posargs:
         _prepare(session)
         _run(session, *quick)
@@ -92,14 +95,22 @@ def unit(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run all that proves the product here; with arguments only pytest, with these."""
     _prepare(session, with_node=True)
-    _prove(session, markers="not heavy")
+    _prove(session, markers=QUICK)
 
 
 @nox.session(default=False)
 def full(session: nox.Session) -> None:
-    """Run what `tests` runs and the heavy tests; with arguments only pytest, with these."""
+    """Run what `tests` runs, the heavy tests and those in containers; with arguments only pytest, with these."""
     _prepare(session, with_node=True)
-    _prove(session, markers="")
+    _prove(session, markers=UNCONTAINED, in_containers=True)
+
+
+@nox.session(default=False)
+def containers(session: nox.Session) -> None:
+    """Prove the services in containers, with an engine of its own where none answers; arguments go to pytest."""
+    _prepare(session, with_node=True)
+    _run(session, *BUILD.command)
+    _run(session, *_in_containers(*session.posargs))
 
 
 @nox.session(default=False)
@@ -199,6 +210,10 @@ def _pytest(*arguments: str) -> tuple[str, ...]:
     return (_tool("python"), "-m", "pytest", *arguments)
 
 
+def _in_containers(*arguments: str) -> tuple[str, ...]:
+    return (_tool("python"), "-m", "harness.containers", *_pytest("harness", "-m", "containers", *arguments))
+
+
 def _run(session: nox.Session, *command: str, env: dict[str, str] | None = None) -> None:
     # nox itself looks on the PATH that it was started with, where there may be no npm.
     program = shutil.which(command[0], path=session.env.get("PATH")) or command[0]
@@ -250,7 +265,7 @@ def _report_checks(session: nox.Session, checks: list[Check]) -> None:
         session.error(f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}.")
 
 
-def _prove(session: nox.Session, *, markers: str) -> None:
+def _prove(session: nox.Session, *, markers: str, in_containers: bool = False) -> None:
     if session.posargs:
         _run(session, *BUILD.command)
         _run(session, *BROWSER.command)
@@ -266,6 +281,9 @@ def _prove(session: nox.Session, *, markers: str) -> None:
         _pytest_part(session, "scenarios", "scenarios", "-m", markers),
         _checks_part(session, "load", [Check("load", (_tool("python"), "-m", "loadtests", *LOAD))]),
     ]
+    if in_containers:
+        report = REPORTS / "containers.xml"
+        parts.append(_junit_part(session, "containers", _in_containers(f"--junitxml={report}"), report))
     print(f"\n{table(parts)}\n", flush=True)
     if failed := [part.name for part in parts if part.counts.failed]:
         session.error(f"Failed: {', '.join(failed)}.")

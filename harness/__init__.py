@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         ActorError,
         FormRefused,
         LookError,
+        NeedsControl,
         NotAccessible,
         NotPossible,
         NotSeen,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from harness.browser.driver import Browsers
     from harness.browser.window import LAPTOP, PHONE, Window
     from harness.errors import HarnessError, NoBrowser
+    from harness.faults.catalogue import FAULTS, Breach, fault
     from harness.play.errors import (
         LostDelivery,
         NeverSo,
@@ -40,29 +42,37 @@ if TYPE_CHECKING:
         ScenarioUnusable,
         UncleanConsole,
     )
+    from harness.play.happenings import FaultSpan, LogSlice
     from harness.play.moments import Moment
     from harness.play.observers import Observer, Step
     from harness.play.people import Person, Pool, read_people
     from harness.play.runner import Play, perform
     from harness.play.scenario import Scenario, discover, pick, scenario
     from harness.play.stage import Stage, Target
+    from harness.services.choose import CHOICES as SERVICE_CHOICES
     from harness.stack import RunningStack, StackOptions, attach, start_stack
 
 __all__ = [
+    "FAULTS",
     "LAPTOP",
     "PHONE",
+    "SERVICE_CHOICES",
     "Actor",
     "ActorError",
     "AdminActor",
+    "Breach",
     "BrowserActor",
     "Browsers",
     "Chat",
+    "FaultSpan",
     "FormRefused",
     "HarnessError",
     "Job",
+    "LogSlice",
     "LookError",
     "LostDelivery",
     "Moment",
+    "NeedsControl",
     "NeverSo",
     "NoBrowser",
     "NobodyLeft",
@@ -94,6 +104,7 @@ __all__ = [
     "Window",
     "attach",
     "discover",
+    "fault",
     "perform",
     "pick",
     "read_people",
@@ -110,6 +121,7 @@ _HOMES = {
         "ActorError",
         "FormRefused",
         "LookError",
+        "NeedsControl",
         "NotAccessible",
         "NotPossible",
         "NotSeen",
@@ -122,6 +134,7 @@ _HOMES = {
     "harness.browser.driver": ("Browsers",),
     "harness.browser.window": ("LAPTOP", "PHONE", "Window"),
     "harness.errors": ("HarnessError", "NoBrowser"),
+    "harness.faults.catalogue": ("FAULTS", "Breach", "fault"),
     "harness.play.errors": (
         "LostDelivery",
         "NeverSo",
@@ -134,6 +147,7 @@ _HOMES = {
         "ScenarioUnusable",
         "UncleanConsole",
     ),
+    "harness.play.happenings": ("FaultSpan", "LogSlice"),
     "harness.play.moments": ("Moment",),
     "harness.play.observers": ("Observer", "Step"),
     "harness.play.people": ("Person", "Pool", "read_people"),
@@ -147,6 +161,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
+    if name == "SERVICE_CHOICES":
+        return importlib.import_module("harness.services.choose").CHOICES
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(home), name)

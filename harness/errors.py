@@ -12,11 +12,15 @@
     ├── SupervisorGone                 9   the supervisor of a run ended without being asked to
     ├── ManageFailed                   12  a management command that the harness itself needs failed
     ├── StateFailed                    13  a named state of the database could not be kept or restored
+    │   └── NotFollowed                23  ... it was restored, but no change of it has arrived in time
     ├── PlaceUnusable                  16  a folder or file that the harness needs cannot be used
     ├── SupervisorSilent               17  the supervisor of a run lives, but has not answered in time
     ├── NodeMissing                    18  there is no Node.js that the front end could be built and served with
     ├── BuildFailed                    19  the front end's packages or the front end itself could not be built
     ├── NoBrowser                      20  there is no Chromium that runs, and none could be installed
+    ├── EngineMissing                  21  no container engine answers, and none could be started
+    ├── TargetUnusable                 24  no deployment of this stack answers at the address to play against
+    ├── TargetGuarded                  25  nobody has said that a deployment that is not for tests may be written to
     └── ResourceFailed                 10  a resource ended before it was ready
         ├── ServiceDidNotStart         10  ... and it was Postgres or Redis
         └── NotReady                   11  ... or lived, but did not prove in time that it is ours
@@ -97,6 +101,16 @@ class StateFailed(HarnessError):
     exit_code = 13
 
 
+class NotFollowed(StateFailed):
+    """The database is in the state, but a change of it has not arrived everywhere. ``resources`` are behind."""
+
+    exit_code = 23
+
+    def __init__(self, sentence: str, *, hint: str = "", resources: tuple[str, ...] = ()) -> None:
+        super().__init__(sentence, hint=hint)
+        self.resources = resources
+
+
 class PlaceUnusable(HarnessError):
     """A folder or file that the harness needs cannot be used: somebody else's, read-only, not a folder."""
 
@@ -129,6 +143,24 @@ class NoBrowser(HarnessError):
     """There is no Chromium that runs, and none could be installed."""
 
     exit_code = 20
+
+
+class EngineMissing(HarnessError):
+    """No container engine answers, and none could be started."""
+
+    exit_code = 21
+
+
+class TargetUnusable(HarnessError):
+    """No deployment of this stack answers at the address to play against."""
+
+    exit_code = 24
+
+
+class TargetGuarded(HarnessError):
+    """Nobody has said that a deployment that is not for tests may be written to; it was left alone."""
+
+    exit_code = 25
 
 
 class ResourceFailed(HarnessError):

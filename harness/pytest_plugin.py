@@ -4,7 +4,8 @@
   environment, unless ``DATABASE_URL`` and ``REDIS_URL`` name others. Where all paths asked for lie outside
   the package of the settings that pytest is configured with, neither is needed and neither happens.
 * Fixtures: ``stack`` (a whole throwaway stack, two of each process, started when first used), ``stage`` and
-  ``actor`` (a stage on it), ``live_store`` (a client's store, for tests that don't import the harness).
+  ``actor`` (a stage on it), ``faults`` and ``named_state`` (break it, reset it), ``live_store`` (a client's store,
+  for tests that don't import the harness).
 * Scenarios in the files of a ``scenarios/`` folder are collected as tests and played on that stack; what came
   of them is written to ``report.html``, ``report.json`` and ``junit.xml`` in the run folder.
 """
@@ -16,17 +17,20 @@ import os
 import secrets
 import shlex
 from collections.abc import Callable, Generator, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest._code.code import ExceptionRepr, TerminalRepr
+from _pytest._io import TerminalWriter
 
 if TYPE_CHECKING:
     from harness.actors.actor import Actor
     from harness.browser.driver import Browsers
+    from harness.faults.catalogue import Breach
     from harness.live import LiveStore
     from harness.play.people import Pool
     from harness.play.runner import Play
@@ -165,23 +169,41 @@ class _Played:
     app: str = ""
 
 
+class _Told(ExceptionRepr):
+    """A failure as pytest shows it, below the lines that say in words what happened."""
+
+    def __init__(self, words: Sequence[str], shown: ExceptionRepr) -> None:
+        super().__init__(reprtraceback=shown.reprtraceback, reprcrash=shown.reprcrash)
+        self._words = words
+        self._shown = shown
+
+    def toterminal(self, tw: TerminalWriter) -> None:
+        """The words first: most people need no traceback then."""
+        for words in self._words:
+            tw.line(words, red=True, bold=True)
+        tw.line("")
+        self._shown.toterminal(tw)
+
+
 class ScenarioItem(pytest.Function):
     """A scenario as a test."""
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
-        """What failed, as pytest shows it, and where the evidence lies."""
+        """What failed in three lines, then as pytest shows it, and where the evidence lies."""
         shown = super().repr_failure(excinfo)
         played = self.config.stash[_played_key]
-        evidence = [play.evidence for play in played.plays if play.failure is excinfo.value]
-        if evidence and played.folder is not None and isinstance(shown, ExceptionRepr):
-            from harness.report import REPORT_HTML
+        failed = [play for play in played.plays if play.failure is excinfo.value]
+        if not failed or played.folder is None or not isinstance(shown, ExceptionRepr):
+            return shown
+        from harness.play.verdict import verdict
+        from harness.report import REPORT_HTML
 
-            lines = (
-                f"screens and live frames of every actor: {evidence[-1]}",
-                f"the whole story, once all have played: {played.folder / REPORT_HTML}",
-            )
-            shown.addsection("evidence", "\n".join(lines), "-")
-        return shown
+        lines = (
+            f"screens and live frames of every actor: {failed[-1].evidence}",
+            f"the whole story, once all have played: {played.folder / REPORT_HTML}",
+        )
+        shown.addsection("evidence", "\n".join(lines), "-")
+        return _Told(verdict(failed[-1]), shown)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
@@ -265,6 +287,8 @@ def _play(scenario: Scenario, stack: RunningStack, pool: Pool, played: _Played, 
     play = perform(scenario, Target.of(stack), pool, folder=stack.folder, eyes=browsers is not None, browsers=browsers)
     played.plays.append(play)
     played.folder, played.run, played.app = stack.folder, stack.run_id, stack.urls.app
+    if play.skipped is not None:
+        pytest.skip(play.skipped)
     if play.failure is not None:
         raise play.failure
 
@@ -276,11 +300,12 @@ def _play(scenario: Scenario, stack: RunningStack, pool: Pool, played: _Played, 
 def stack() -> Generator[RunningStack]:
     """A whole throwaway stack with two of each process, shared by all tests of the session.
 
-    Its servers are always its own, whatever the environment names: tests kill them.
+    Its servers are always its own, whatever the environment names: tests kill them and break their network.
     """
     from harness.stack import StackOptions, start_stack
 
-    options = StackOptions(services="embedded", scale={"backend": 2, "relay": 2, "worker": 2, "renderer": 2})
+    scale = {"backend": 2, "relay": 2, "worker": 2, "renderer": 2}
+    options = StackOptions(services="embedded", scale=scale, proxies=True)
     with start_stack(options) as running:
         yield running
 
@@ -316,6 +341,21 @@ def stage(stack: RunningStack, _pool: Pool, request: pytest.FixtureRequest) -> G
 def actor(stage: Stage) -> Callable[..., Actor]:
     """Makes actors on the test's stage: ``actor("bob")``, ``actor("bob", device="phone")``."""
     return stage.actor
+
+
+@pytest.fixture
+def faults(stack: RunningStack) -> Callable[..., AbstractContextManager[Breach]]:
+    """Breaks the session's stack: ``with faults("redis", "latency", seconds=0.5): ...``."""
+    from harness.faults.catalogue import fault
+
+    return partial(fault, stack)
+
+
+@pytest.fixture
+def named_state(stack: RunningStack) -> Generator[Callable[[str], None]]:
+    """Brings the session's database to a named state: ``named_state("busy")``. Afterwards it is ``seeded`` again."""
+    yield stack.reset
+    stack.reset()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["service", "task", "process"]
+Kind = Literal["proxy", "service", "task", "process"]
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,14 @@ class PostgresLogin:
 
 @dataclass(frozen=True)
 class RedisPing:
-    """Ready when ``url`` lets us in; with ``own`` the server must be the very process that was started."""
+    """Ready when ``url`` lets us in; with ``own`` the server must be the very process that was started.
+
+    If given, ``folder`` must be the one that the server works in.
+    """
 
     url: str
     own: bool
+    folder: str | None = None
     type: Literal["redis"] = "redis"
 
 
@@ -81,13 +85,22 @@ class KeepState:
 
 
 @dataclass(frozen=True)
+class Container:
+    """A container by its ``name``, at the engine with the address ``engine``."""
+
+    name: str
+    engine: str
+
+
+@dataclass(frozen=True)
 class Resource:
     """One thing of a run. An empty ``command`` means that it runs elsewhere and is only checked.
 
     ``environment`` comes on top of the supervisor's, of which one that does not ``inherits`` gets only what any
     program needs (PATH, HOME, LANG, LC_*, TMPDIR, TZ) and no secret. ``endpoints`` are addresses for people, without
     credentials. ``stop_signal`` asks politely; after ``grace`` seconds the whole process group is killed.
-    ``within`` is the number of seconds it may take to become ready.
+    ``within`` is the number of seconds it may take to become ready. Where the command stands for a ``container``,
+    that is what is killed, stopped and continued.
     """
 
     name: str
@@ -103,6 +116,7 @@ class Resource:
     within: float = 90.0
     inherits: bool = True
     keep_state: KeepState | None = None
+    container: Container | None = None
 
     @property
     def url(self) -> str | None:
@@ -119,10 +133,12 @@ class Resource:
         fields = dict(record)
         readiness = dict(fields["readiness"])
         keep = fields.get("keep_state")
+        container = fields.get("container")
         fields.update(
             command=tuple(fields["command"]),
             depends_on=tuple(fields["depends_on"]),
             readiness=_READINESS[readiness["type"]](**readiness),
             keep_state=KeepState(**keep) if keep else None,
+            container=Container(**container) if container else None,
         )
         return cls(**fields)

@@ -12,9 +12,13 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from harness import HarnessError, RunningStack, StackOptions, start_stack
+from harness import SERVICE_CHOICES as CHOICES
+from harness import HarnessError, RunningStack, StackOptions, fault, start_stack
 
 HERE = Path(__file__).resolve().parent
 PEOPLE_PER_USER = 3
@@ -33,7 +37,8 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        with start_stack(StackOptions(services=options.services, scale={"backend": 2})) as stack:
+        stack_options = StackOptions(services=options.services, scale={"backend": 2}, proxies=bool(options.breaks))
+        with start_stack(stack_options) as stack:
             print(f"run {stack.run_id}: {', '.join(stack.backends)}", flush=True)
             people = stack.folder / "people.json"
             count = str(PEOPLE_PER_USER * options.users)
@@ -45,7 +50,8 @@ def main() -> int:
             people.touch(mode=0o600)
             people.write_text(made.stdout, encoding="utf-8")
             html = options.html or stack.folder / "load.html"
-            code = _locust(options, stack, people=people, html=html)
+            with _breaking(stack, options.breaks, run_time=options.run_time):
+                code = _locust(options, stack, people=people, html=html)
             print(f"report: {html}")
             return code
     except HarnessError as error:
@@ -79,6 +85,37 @@ def _locust(options: argparse.Namespace, stack: RunningStack, *, people: Path, h
             _end(locust)
 
 
+@contextmanager
+def _breaking(stack: RunningStack, wanted: list[str], *, run_time: float) -> Iterator[None]:
+    """Break something for the middle third of the run time. Raises HarnessError if it could not be broken."""
+    over, trouble = threading.Event(), list[HarnessError]()
+
+    def work() -> None:
+        kind, how, *settings = wanted
+        values = {name: float(value) for name, _, value in (setting.partition("=") for setting in settings)}
+        over.wait(run_time / 3)
+        try:
+            with fault(stack, kind, how, **values) as breach:
+                print(f"broken: {breach.what}", flush=True)
+                over.wait(run_time / 3)
+                figures = ", ".join(f"{name} {value:g}" for name, value in breach.figures().items())
+            print(f"whole again: {', '.join(breach.names)} {figures}".rstrip(), flush=True)
+        except HarnessError as error:
+            trouble.append(error)
+
+    thread = threading.Thread(target=work, name="breaking")
+    if wanted:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if wanted:
+            thread.join()
+    if trouble:
+        raise trouble[0]
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
@@ -92,14 +129,29 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m loadtests",
         description="Play the chat scenario by many at once on a throwaway stack.",
-        epilog="Example: python -m loadtests --users 50 --run-time 2m --html load.html",
+        epilog="Examples: python -m loadtests --users 50 --run-time 2m --html load.html;"
+        " python -m loadtests --users 20 --run-time 60s --break redis killed",
     )
     parser.add_argument("--users", "-u", type=_positive, default=20, help="plays at the same time (default: 20)")
     parser.add_argument("--run-time", "-t", type=_seconds, default=30, help="30s, 2m, 1h30m (default: 30s)")
     parser.add_argument("--html", type=Path, help="where the report goes (default: load.html in the run folder)")
-    choices = ["auto", "url", "embedded"]
-    parser.add_argument("--services", choices=choices, default="auto", help="source of Postgres and Redis")
-    return parser.parse_args()
+    parser.add_argument("--services", choices=CHOICES, default="auto", help="source of Postgres and Redis")
+    parser.add_argument(
+        "--break",
+        dest="breaks",
+        nargs="+",
+        default=[],
+        metavar=("KIND HOW", "NAME=NUMBER"),
+        help="break something for the middle third, as `harness fault --list` shows: --break redis killed",
+    )
+    options = parser.parse_args()
+    if options.breaks and (len(options.breaks) < 2 or not all(map(_is_setting, options.breaks[2:]))):
+        parser.error("--break wants KIND HOW [NAME=NUMBER]..., such as: --break redis latency seconds=0.2")
+    return options
+
+
+def _is_setting(text: str) -> bool:
+    return bool(re.fullmatch(r"\w+=\d+(\.\d+)?", text))
 
 
 def _positive(text: str) -> int:

@@ -23,6 +23,7 @@ def uses_the_app(stage: Stage, alice: Actor, bob: Actor, chat: Chat) -> None:
     tags={"ssr", "fault", "demo"},
     cast=["alice", "bob"],
     windows=["alice"],
+    alone=True,
 )
 def renderer_breaks_and_nobody_notices(stage: Stage) -> None:
     """Killed, frozen or failing: pages come from the exported shell, with the same data, and the app works."""

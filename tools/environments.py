@@ -105,7 +105,7 @@ def development_environment() -> None:
 
     Raises EnvironmentProblem.
     """
-    if _read_stamp() == _wanted_stamp():
+    if is_in_step():
         return
     with one_at_a_time("venv", ".venv") as lock:
         state = _read_stamp()
@@ -128,6 +128,11 @@ def development_environment() -> None:
         written.write_text(_wanted_stamp())
         written.replace(STAMP)
         say(f"Prepared .venv in {time.monotonic() - began:.0f} s.")
+
+
+def is_in_step() -> bool:
+    """Whether `.venv` is as `requirements/dev.txt` and `pyproject.toml` want it; changes nothing."""
+    return _read_stamp() == _wanted_stamp()
 
 
 def find_uv() -> str:

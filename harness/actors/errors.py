@@ -30,6 +30,17 @@ class NotPossible(ActorError):
     """The actor was asked for what can't be done now, such as reading a screen before one is open."""
 
 
+class NeedsControl(NotPossible):
+    """It takes control of the stack's processes or data, and this one is run by others: no failure, but a skip."""
+
+
+class WriteRefused(NeedsControl):
+    """It would write to a server that nothing may be written to; nothing was sent."""
+
+    def __init__(self, method: str, path: str) -> None:
+        super().__init__(f"would write: {method} {path}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class View:
     """What an actor had before it when a look failed."""

@@ -112,7 +112,8 @@ class Hands:
             if route.request.method == "POST" and body.get("text") == text and not ids:
                 ids.append(body["client_id"])
                 on_way(body["client_id"])
-            await route.continue_()
+            # Whoever else has a say about what leaves the window has it after this.
+            await route.fallback()
 
         page = self._tab.page
         began = time.perf_counter()

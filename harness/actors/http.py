@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from harness.actors.errors import Refused, Unreachable
+from harness import safety
+from harness.actors.errors import Refused, Unreachable, WriteRefused
 
 TIMEOUT = 15.0
 # A kept connection may be closed by the server at the moment it is used again, and no answer comes.
@@ -40,9 +41,7 @@ class Http:
         self.base = base.rstrip("/")
         self._observer = observer
         # The servers are local: a proxy from the environment would only be in the way.
-        self._client = httpx.Client(
-            base_url=self.base, timeout=timeout, limits=LIMITS, verify=_trust(), trust_env=False
-        )
+        self._client = httpx.Client(base_url=self.base, timeout=timeout, limits=LIMITS, verify=trust(), trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +92,12 @@ class Http:
         json: Mapping[str, Any] | None = None,
         data: Mapping[str, Any] | None = None,
     ) -> httpx.Response:
-        """One request as the browser sends it. Raises `Unreachable` if no answer comes."""
+        """One request as the browser sends it.
+
+        Raises `Unreachable` if no answer comes, `WriteRefused` where nothing may be written.
+        """
+        if safety.refuses(self.base, method, path):
+            raise WriteRefused(method, anonymous(path))
         headers = {}
         if method not in ("GET", "HEAD"):
             headers = {"Origin": self.base, "Referer": f"{self.base}/"}
@@ -129,7 +133,8 @@ class Http:
 
 
 @functools.cache
-def _trust() -> ssl.SSLContext:
+def trust() -> ssl.SSLContext:
+    """Whose certificates are trusted: the machine's choice, or that of SSL_CERT_FILE."""
     # Reading the certificates takes longer than a request.
     return ssl.create_default_context()
 

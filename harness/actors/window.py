@@ -15,9 +15,10 @@ from playwright.async_api import TimeoutError as NotThere
 from harness.actors.actor import SETTLE_WITHIN
 from harness.actors.device import Device, Part
 from harness.actors.diary import Diary
-from harness.actors.errors import ActorError, NotPossible, NotSeen, Unreachable, View
+from harness.actors.errors import ActorError, NotPossible, NotSeen, Unreachable, View, WriteRefused
 from harness.actors.evidence import file_name, write_view
 from harness.actors.hands import Hands
+from harness.actors.http import anonymous
 from harness.browser.driver import Browsers
 from harness.browser.errors import BrowserError, NoAnswer, TooSlow
 from harness.browser.tab import Tab
@@ -120,8 +121,12 @@ class AtWindow(Device):
 
     @property
     def unexpected_trouble(self) -> tuple[str, ...]:
-        """What went wrong in the page without having been expected, oldest first."""
+        """What went wrong in the page without having been expected, oldest first.
+
+        Raises `WriteRefused` if the page would have written where nothing may be written.
+        """
         self._hears_all()
+        self._wrote_nothing()
         return tuple(str(trouble) for trouble in self._tab.troubles.unexpected)
 
     def looks(self) -> None:
@@ -188,6 +193,7 @@ class AtWindow(Device):
     def _see(self, look: Callable[[], Awaitable[bool]], claim: str, within: float) -> None:
         within *= self._stretch
         if not self._do(claim, self._opened.holds(look, within=within), within=within):
+            self._wrote_nothing()
             raise NotSeen(f"{claim} within {within:g} s", self.view())
 
     def _see_store(self, condition: Callable[[LiveStore], bool], claim: str, within: float) -> None:
@@ -218,12 +224,21 @@ class AtWindow(Device):
         """What `work` gives; what keeps it from being done is told as what the actor can't do or see."""
         try:
             return self._browsers.run(work, within=(self._patience if within is None else within) + GRACE)
+        except ActorError:
+            self._wrote_nothing()
+            raise
         except (NotThere, TooSlow) as error:
+            self._wrote_nothing()
             raise NotSeen(f"{claim}: {_first_line(error)}", self.view()) from error
         except NoAnswer as error:
             raise Unreachable(str(error)) from error
         except (BrowserError, Error) as error:
             raise NotPossible(f"{self.label} {claim}: {_first_line(error)}") from error
+
+    def _wrote_nothing(self) -> None:
+        """Raise `WriteRefused` if the page tried to write where nothing may be written: all else follows from that."""
+        for method, path in self._tab.refused_writes[:1]:
+            raise WriteRefused(method, anonymous(path))
 
 
 def _client_ids(store: LiveStore) -> set[str]:

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
-from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, Request, Response, WebSocket
+from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, Request, Response, Route, WebSocket
 
+from harness import safety
 from harness.browser.driver import Browsers, Position
 from harness.browser.errors import BrowserEnded, NoAnswer
 from harness.browser.scripts import AXE_RUN, CONNECTION, LINES, PAINTED, STATE, axe_source
@@ -61,6 +62,8 @@ class Tab:
         """By method and path: the HTTP status of the last answer, or why none came."""
         self.asked: list[str] = []
         """Data that the document which was loaded last has asked for."""
+        self.refused_writes: list[tuple[str, str]] = []
+        """Method and path of what the page would have written where nothing may be written."""
         self.loaded = ""
         """Path of the document that was loaded last."""
         self._browsers = browsers
@@ -106,8 +109,12 @@ class Tab:
             has_touch=self._window.touch,
             is_mobile=self._window.touch,
             proxy={"server": await self._uplink.open()},
+            # What a service worker sends can't be held back.
+            service_workers="block" if safety.is_protected(self._base) else "allow",
         )
         self._context.set_default_timeout(patience * 1000)
+        if safety.is_protected(self._base):
+            await self._context.route("**/*", self._hold_back)
         await self._context.tracing.start(screenshots=True, snapshots=True)
         self._traced = True
         page = await self._context.new_page()
@@ -210,7 +217,7 @@ class Tab:
         await self.page.evaluate(PAINTED)
 
     async def holds(self, look: Callable[[], Awaitable[bool]], *, within: float) -> bool:
-        """Look again and again; whether it came true within so many seconds."""
+        """Look again and again; whether it came true within so many seconds, or before a write was held back."""
         deadline = time.monotonic() + within
         while True:
             try:
@@ -219,7 +226,7 @@ class Tab:
             except Error:
                 # Pages can't be looked at while they are being left; one that is gone says so.
                 _ = self.page
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or self.refused_writes:
                 return False
             await asyncio.sleep(LOOK_EVERY)
 
@@ -255,6 +262,15 @@ class Tab:
     def _on_request(self, request: Request) -> None:
         if request.method == "GET" and request.resource_type in DATA:
             self.asked.append(f"GET {_place(request)}")
+
+    async def _hold_back(self, route: Route) -> None:
+        request = route.request
+        path = urlsplit(request.url).path
+        if safety.refuses(self._base, request.method, path):
+            self.refused_writes.append((request.method, path))
+            await route.abort("blockedbyclient")
+        else:
+            await route.continue_()
 
     def _on_response(self, response: Response) -> None:
         request = response.request

@@ -15,7 +15,8 @@ from harness.errors import NotRunning, StateFailed
 from harness.folders import Folders
 from harness.stack import StackOptions, attach, start_stack
 from harness.stack.environment import process_environment
-from harness.stack.plan import SEEDED, SERVICES
+from harness.stack.named import SEEDED, STATES
+from harness.stack.plan import SERVICES
 from harness.stack.running import current_run
 from harness.stack.sweep import VARIABLE
 
@@ -23,15 +24,29 @@ _GRACE = 10.0
 """Seconds that a command has to end when it is asked to."""
 
 
-@click.command(epilog="\b\nExamples:\n  harness reset\n  harness reset seeded --json")
-@click.argument("state", default=SEEDED, type=click.Choice([SEEDED]))
+@click.command(
+    epilog="""\b
+Examples:
+  harness reset
+  harness reset busy
+  harness reset empty --json
+  harness reset seeded --yes --run 20260101-120000-abcdef
+"""
+)
+@click.argument("state", default=SEEDED, type=click.Choice(STATES))
 @click.option("--yes", is_flag=True, help="Also if the database is one that DATABASE_URL names.")
 @click.option("--run", help="A run other than the one that is up.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"run", "state", "seconds"}.')
 def reset(state: str, yes: bool, run: str | None, as_json: bool) -> None:
-    """Bring the database of the stack that is up to a named state. What it holds now is lost.
+    """Bring the database of the stack that is up to a named state. What it holds now is LOST.
 
-    The stack goes on; its processes reconnect by themselves.
+    \b
+    empty   migrated, with nobody in it
+    seeded  the test users and their chats, as after the first start (the default)
+    busy    those, and 200 chats with 20,000 messages of the last weeks
+
+    The stack goes on: its processes reconnect, and people who exist in the new state stay signed in. It is done when
+    a change has arrived at every backend. A state is made when it is first asked for, and again for other code.
     """
     stack = attach(run)
     if stack.services[0] == "url" and not yes:
@@ -39,13 +54,15 @@ def reset(state: str, yes: bool, run: str | None, as_json: bool) -> None:
             "The database is one that DATABASE_URL names, and a reset drops what it holds.",
             hint="Add --yes if that is what you want.",
         )
+    console = make_console(stderr=as_json)
     begun = time.monotonic()
-    stack.reset(state)
+    with console.status(f"bringing the database to {state}", refresh_per_second=4):
+        stack.reset(state, tell=console.print)
     seconds = time.monotonic() - begun
     if as_json:
         print_json({"run": stack.run_id, "state": state, "seconds": round(seconds, 3)})
     else:
-        make_console(stderr=False).print(f"The database is {state} again ({seconds:.1f} s).")
+        console.print(f"The database is {state} ({seconds:.1f} s); what it held before is gone.")
 
 
 @click.command(

@@ -24,8 +24,10 @@ COMMANDS = {
     "env": "harness.cli.database",
     "scenario": "harness.cli.play",
     "demo": "harness.cli.play",
+    "fault": "harness.cli.fault",
     "browser": "harness.cli.browser",
     "report": "harness.cli.report",
+    "doctor": "harness.cli.doctor",
 }
 
 
@@ -55,6 +57,7 @@ def harness() -> None:
       harness up --detach         ... and leave it running
       harness manage shell        any manage.py command in the right environment
       harness down
+      harness doctor              what of this machine is in the way of all that
     """
 
 

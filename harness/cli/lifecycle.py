@@ -41,7 +41,9 @@ Examples:
   harness up --detach --json              leave it running, print its addresses and sign-ins
   harness up --scale backend=2 --port 8080
   harness up --dev                        every change of the code shows at once
+  harness up --faults                     the network can be broken, with: harness fault
   DATABASE_URL=postgres://... harness up  use a database that runs elsewhere
+  harness up --services containers        Postgres and Redis in containers
 """
 )
 @click.option("--detach", "-d", is_flag=True, help="Leave the stack running; end it with: harness down")
@@ -51,7 +53,8 @@ Examples:
     type=click.Choice(CHOICES),
     default="auto",
     show_default=True,
-    help="Where Postgres and Redis come from; auto: DATABASE_URL and REDIS_URL if set, else embedded.",
+    help="Where Postgres and Redis come from; auto: DATABASE_URL and REDIS_URL if set, else containers if an engine"
+    " answers, else embedded.",
 )
 @click.option(
     "--scale",
@@ -62,10 +65,26 @@ Examples:
 )
 @click.option("--port", type=click.IntRange(1, 65535), help="The app's port; default: 8000 if free, else a free one.")
 @click.option("--dev", "develop", is_flag=True, help="Serve the code as it is being edited, front end and backend.")
-def up(detach: bool, as_json: bool, services: Choice, scale: dict[str, int], port: int | None, develop: bool) -> None:
+@click.option(
+    "--faults",
+    "proxies",
+    is_flag=True,
+    help="Put a proxy in front of everything, so that harness fault can break the network.",
+)
+def up(
+    detach: bool,
+    as_json: bool,
+    services: Choice,
+    scale: dict[str, int],
+    port: int | None,
+    develop: bool,
+    proxies: bool,
+) -> None:
     """Start the whole stack; its data survives down and up."""
     console = make_console(stderr=as_json)
-    options = StackOptions(services=services, scale=scale, durable=True, port=port, up=True, develop=develop)
+    options = StackOptions(
+        services=services, scale=scale, durable=True, port=port, up=True, develop=develop, proxies=proxies
+    )
     begun = time.monotonic()
     with ExitStack() as opened:
         with StartProgress(console) as progress:

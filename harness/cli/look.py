@@ -12,25 +12,44 @@ from harness.cli import INTERRUPTED
 from harness.cli.output import LogPrinter, make_console, print_json, show_stack
 from harness.errors import NotRunning
 from harness.folders import Folders
-from harness.stack import attach
+from harness.stack import RunningStack, attach
 from harness.stack.logs import Follower, Line, find_run, last_lines, log_names
 from harness.stack.running import current_run
 
 _POLL = 0.2
 
 
-@click.command(epilog="\b\nExamples:\n  harness status\n  harness status --json | jq .urls.app")
-@click.option("--json", "as_json", is_flag=True, help="Print the run as JSON, sign-ins included.")
+@click.command(
+    epilog="""\b
+Examples:
+  harness status
+  harness status --watch                         health, events, lag and log lines, until Ctrl-C
+  harness status --json | jq .urls.app
+  harness status --watch --json | jq .relay_lag  a line of JSON each second
+"""
+)
+@click.option("--watch", is_flag=True, help="Stay and show what changes; without a terminal a line each second.")
+@click.option("--sign-ins", is_flag=True, help="With --watch: show passwords too, which a screen that stays shows all.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run as JSON, sign-ins included (with --watch: not).")
 @click.option("--run", help="A run other than the one that is up (or else the only one).")
-def status(as_json: bool, run: str | None) -> None:
-    """Show the stack that is up, or else the only run: its resources, addresses and sign-ins."""
+def status(watch: bool, sign_ins: bool, as_json: bool, run: str | None) -> int:
+    """Show the stack that is up, or else the only run: its resources, addresses and sign-ins.
+
+    --watch adds the health of each backend, the events of a second, sockets, the last line of each log, and the relay
+    lag: for how long the oldest change that is no event yet has been seen waiting (to a second).
+    """
+    if sign_ins and not watch:
+        raise click.UsageError("--sign-ins is for --watch: without it they are shown anyhow.")
     stack = attach(run or current_run(Folders.of_checkout()))
+    if watch:
+        return _watch(stack, as_json=as_json, sign_ins=sign_ins)
     if as_json:
         print_json(stack.record())
-        return
+        return 0
     console = make_console(stderr=False)
     console.print(f"[bold]run {stack.run_id}[/]\n")
     show_stack(console, stack)
+    return 0
 
 
 @click.command(
@@ -62,6 +81,20 @@ def logs(names: tuple[str, ...], follow: bool, lines: int, run: str | None, as_j
             for line in follower.new_lines():
                 show(line)
             time.sleep(_POLL)
+    except KeyboardInterrupt:
+        # Nothing was started, so there is nothing to say about its end.
+        return INTERRUPTED
+    return 0
+
+
+def _watch(stack: RunningStack, *, as_json: bool, sign_ins: bool) -> int:
+    # Its libraries take a moment, and no other command needs them.
+    from rich.console import Console
+
+    from harness.cli.board import watch
+
+    try:
+        watch(stack, Console(highlight=False), as_json=as_json, sign_ins=sign_ins)
     except KeyboardInterrupt:
         # Nothing was started, so there is nothing to say about its end.
         return INTERRUPTED

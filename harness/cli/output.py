@@ -19,7 +19,7 @@ from harness.stack.start import Progress
 from harness.stack.status import ResourceStatus, Snapshot
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
-_STATE_COLOURS = {
+STATE_COLOURS = {
     "ready": "green",
     "done": "green",
     "exited": "red",
@@ -88,7 +88,7 @@ def status_table(resources: Iterable[ResourceStatus]) -> Table:
     for status in resources:
         table.add_row(
             status.name,
-            Text(status.label, style=_STATE_COLOURS.get(status.state, "")),
+            Text(status.label, style=STATE_COLOURS.get(status.state, "")),
             "" if status.pid is None else str(status.pid),
             status.url or "",
         )

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import sys
 import termios
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.output import StartProgress, make_console, print_json
+from harness.cli.output import make_console, print_json
 from harness.cli.seats import EYES, KEEP, Seats, seats
-from harness.errors import HarnessError, NotRunning, SupervisorGone
-from harness.folders import Folders, private_folder
+from harness.cli.venue import Venue, elsewhere, here, invited
+from harness.errors import HarnessError, SupervisorGone
 from harness.services.choose import CHOICES, Choice
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.play.people import Pool
     from harness.play.presenter import Presenter
     from harness.play.runner import Play
     from harness.play.scenario import Scenario
-    from harness.play.stage import Target
     from harness.stack import RunningStack
 
 DEMO = "demo"
@@ -45,22 +41,6 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the report
 REHEARSE = click.option("--rehearse", is_flag=True, help="A step over its budget fails.")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Venue:
-    """Where scenarios are played; `stack` is None for one that somebody else runs."""
-
-    target: Target
-    pool: Pool
-    folder: Path
-    run: str
-    stack: RunningStack | None
-    borrowed: bool
-    again: tuple[str, ...] = ()
-    """Options of `harness scenario` that lead here again."""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    """What the report must not tell, besides what lies in the run folder."""
-
-
 @click.command(
     epilog="""\b
 Examples:
@@ -68,13 +48,16 @@ Examples:
   harness scenario two_people_chat
   harness scenario --eyes --keep
   harness scenario --json > report.json
-  harness scenario --url https://stack.example.org --users people.json
+  harness scenario --target https://stack.example.org --users people.json
+  harness scenario --target https://stack.example.org --users people.json --safe
 """
 )
 @click.argument("names", nargs=-1)
 @click.option("--list", "only_list", is_flag=True, help="Only say which scenarios there are.")
-@click.option("--url", help="Play against this address instead of a stack of this checkout.")
-@click.option("--users", type=click.Path(path_type=Path), help="The people to play with at --url: a JSON file.")
+@click.option("--target", metavar="URL", help="Play against a deployment that runs elsewhere.")
+@click.option("--users", type=click.Path(path_type=Path), help="The people to play with at --target: a JSON file.")
+@click.option("--safe", is_flag=True, help="Write nothing to a --target that does not say that it is for tests.")
+@click.option("--yes", is_flag=True, help="Do not ask before writing to such a --target.")
 @EYES
 @KEEP
 @SERVICES
@@ -83,8 +66,10 @@ Examples:
 def scenario(
     names: tuple[str, ...],
     only_list: bool,
-    url: str | None,
+    target: str | None,
     users: Path | None,
+    safe: bool,
+    yes: bool,
     eyes: bool | None,
     keep: bool,
     services: Choice,
@@ -96,6 +81,11 @@ def scenario(
     They play on the stack that is up, or on a throwaway one, without browsers unless --eyes says so or a scenario
     can't do without. report.html, report.json and junit.xml are written to its run folder; the exit code is 1 if
     one failed.
+
+    At a --target, what needs control of its processes is skipped by name. Unless it says that it is for development or
+    tests, you are asked first, as scenarios write: --yes answers that, and with --safe no write leaves the harness
+    (people only sign in and out), so that whatever would write is skipped. The file of --users is a list of
+    {"name", "role", "password" or "session"}, as `harness manage actors --count N --json` prints it.
     """
     from harness.play.scenario import discover, pick
 
@@ -105,14 +95,22 @@ def scenario(
         return 0
     if not picked:
         raise _nothing_to_play("no scenario in the folder scenarios")
-    if (url is None) != (users is None):
-        raise click.UsageError("--url and --users belong together: without the people nobody can sign in there.")
+    if (target is None) != (users is None):
+        raise click.UsageError("--target and --users belong together: without the people nobody can sign in there.")
+    if target is None and (safe or yes):
+        raise click.UsageError("--safe and --yes are for a --target: a stack of one's own is there to be written to.")
+    if safe and yes:
+        raise click.UsageError("--safe says that nothing may be written, --yes that everything may: choose one.")
     console = make_console(stderr=as_json)
-    seeing = [one for one in picked if eyes or (eyes is None and one.eyes == "always")]
-    with seats(seeing, console, keep=keep) as seated:
-        opened = _elsewhere(url, users) if url and users else _here(services, console)
-        with opened as venue:
-            plays, _ = _play(picked, venue, seated, console, rehearsal=rehearse, pace=0.0, as_json=as_json)
+    guests = invited(target, users, safe=safe, yes=yes, console=console) if target and users else None
+    seeing = [
+        one
+        for one in picked
+        if (eyes or (eyes is None and one.eyes == "always")) and not (one.alone and guests is not None)
+    ]
+    opened = elsewhere(guests) if guests else here(services, console)
+    with seats(seeing, console, keep=keep) as seated, opened as venue:
+        plays, _ = _play(picked, venue, seated, console, rehearsal=rehearse, pace=0.0, as_json=as_json)
     return _code(plays)
 
 
@@ -168,7 +166,7 @@ def demo(
     if eyes is None:
         eyes = any(one.windows for one in picked) and find_chromium() is not None
     taken = seats(picked if eyes else [], console, keep=keep, visible=seen and can_show())
-    with taken as seated, _here(services, console) as venue:
+    with taken as seated, here(services, console) as venue:
         plays, presenter = _play(
             picked,
             venue,
@@ -196,12 +194,18 @@ def _nothing_to_play(what: str) -> HarnessError:
 
 
 def _code(plays: Sequence[Play]) -> int:
-    return 0 if all(play.passed for play in plays) else FAILED
+    """0 if everything that could be played passed. Raises HarnessError if nothing could."""
+    if all(play.skipped is not None for play in plays):
+        raise HarnessError(
+            f"Nothing was played: {len(plays)} skipped, so nothing is proven.",
+            hint="The reasons stand above. Play on a stack of your own with: harness scenario",
+        )
+    return FAILED if any(not play.passed and play.skipped is None for play in plays) else 0
 
 
 def _play(
     scenarios: Sequence[Scenario],
-    venue: _Venue,
+    venue: Venue,
     seated: Seats,
     console: Console,
     *,
@@ -249,55 +253,6 @@ def _play(
     if as_json:
         click.echo((venue.folder / REPORT_JSON).read_text(encoding="utf-8"), nl=False)
     return plays, presenter
-
-
-@contextmanager
-def _here(services: Choice, console: Console) -> Generator[_Venue]:
-    """The stack that is up in this checkout, else a throwaway one with two backends."""
-    from harness.play.people import people_of
-    from harness.play.stage import Target
-    from harness.stack import StackOptions, attach, start_stack
-
-    try:
-        stack, borrowed = attach(), True
-        console.print(f"[dim]playing on the stack that is up, run {stack.run_id}[/]")
-    except NotRunning:
-        with StartProgress(console) as progress:
-            options = StackOptions(services=services, scale={"backend": 2})
-            stack, borrowed = start_stack(options, on_progress=progress), False
-    # Closing lets go of a stack that somebody else started, and ends our own.
-    with stack:
-        yield _Venue(
-            target=Target.of(stack),
-            pool=people_of(stack),
-            folder=stack.folder,
-            run=stack.run_id,
-            stack=stack,
-            borrowed=borrowed,
-        )
-
-
-@contextmanager
-def _elsewhere(url: str, users: Path) -> Generator[_Venue]:
-    """A deployment that was not started here; only its address and people are known."""
-    from harness.play.people import Pool, read_people
-    from harness.play.stage import Target
-    from harness.stack.start import new_run_id
-
-    people = read_people(users)
-    pool = Pool(people)
-    run = new_run_id()
-    runs = private_folder(Folders.of_checkout().runs)
-    yield _Venue(
-        target=Target(backends=(url.rstrip("/"),)),
-        pool=pool,
-        folder=private_folder(runs / run),
-        run=run,
-        stack=None,
-        borrowed=True,
-        again=("--url", url, "--users", str(users)),
-        secrets=tuple(one for person in people for one in (person.password, person.session) if one),
-    )
 
 
 def _enter(console: Console) -> None:

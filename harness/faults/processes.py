@@ -4,38 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.stack import RunningStack
-
-Breakage = Literal["killed", "frozen", "failing"]
-
-
-@contextmanager
-def broken(stack: RunningStack, kind: str, how: Breakage) -> Generator[tuple[str, ...]]:
-    """Break every resource of a kind (``renderer`` means ``renderer-1`` and ``renderer-2`` too); yields their names.
-
-    ``killed``: SIGKILL, started again afterwards. ``frozen``: SIGSTOP, continued afterwards. ``failing``: its
-    place is taken by a server that answers everything with 500.
-    """
-    if how not in _HOW:
-        raise HarnessError(f"Nothing can be {how!r} on purpose.", hint=f"There are: {', '.join(get_args(Breakage))}.")
-    names = [status.name for status in stack.resources()]
-    chosen = tuple(name for name in names if name == kind or name.startswith(f"{kind}-"))
-    if not chosen:
-        raise HarnessError(f"This run has no resource of the kind {kind!r}.", hint=f"It has: {', '.join(names)}.")
-    with ExitStack() as undone:
-        for name in chosen:
-            undone.enter_context(_HOW[how](stack, name))
-        yield chosen
 
 
 @contextmanager
@@ -56,6 +35,13 @@ def frozen(stack: RunningStack, name: str) -> Generator[None]:
         yield
     finally:
         stack.kill(name, signal.SIGCONT)
+
+
+@contextmanager
+def restarted(stack: RunningStack, name: str) -> Generator[None]:
+    """The process was ended as politely as at every deploy and is back when the block begins."""
+    stack.restart(name)
+    yield
 
 
 @contextmanager
@@ -99,10 +85,3 @@ class _Failing(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Its requests are part of the play, not of the harness's output."""
-
-
-_HOW: dict[str, Callable[[RunningStack, str], AbstractContextManager[None]]] = {
-    "killed": killed,
-    "frozen": frozen,
-    "failing": failing,
-}

@@ -80,6 +80,13 @@ def ensure_build(folders: Folders, *, on_progress: Listener, force: bool = False
     )
 
 
+def present_build(folders: Folders) -> Build | None:
+    """The build of the front end as it is now, if there is one; changes nothing. Raises NodeMissing, OSError."""
+    digest = _digest(folders, find_node(folders.root))
+    path = _builds(folders) / digest
+    return Build(path, digest) if path.is_dir() else None
+
+
 def _builds(folders: Folders) -> Path:
     return folders.cache / "frontend"
 

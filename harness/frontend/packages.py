@@ -32,6 +32,11 @@ def ensure_packages(folders: Folders, *, on_progress: Listener) -> Path:
     return packages
 
 
+def are_current(folders: Folders) -> bool:
+    """Whether `frontend/node_modules` is in step; changes nothing. Raises NodeMissing."""
+    return _is_current(folders.root / "frontend" / "node_modules", find_node(folders.root))
+
+
 def install(folders: Folders, node: Node, *, lock: int, tell: Listener) -> None:
     """The same for one who has the turn already."""
     frontend = folders.root / "frontend"

@@ -70,10 +70,16 @@ class Presenter:
         pictures = sum(moment.kind == "screenshot" for moment in play.moments)
         if pictures:
             self._console.print(f"  [dim]{pictures} pictures of the windows: {escape(str(play.evidence))}[/]")
+        if play.skipped is not None:
+            self._console.print(Text.assemble(("  skipped: ", "yellow"), play.skipped), soft_wrap=True)
         if play.failure is not None:
-            panel = Panel(Text(play.error or ""), title="failed", border_style="red", title_align="left")
-            # In a terminal its lines are wrapped, elsewhere they are for a search to find whole.
-            self._console.print(panel, soft_wrap=not self._console.is_terminal)
+            if self._console.is_terminal:
+                panel = Panel(_told(play), title="failed", border_style="red", title_align="left")
+                self._console.print(panel, soft_wrap=False)
+            else:
+                # A frame would cut what is for a search to find whole.
+                self._console.print("  failed")
+                self._console.print(_told(play), soft_wrap=True)
             if play.evidence is not None:
                 self._console.print(f"  evidence: {escape(str(play.evidence))}", soft_wrap=True)
 
@@ -115,7 +121,7 @@ class Presenter:
         for play in plays:
             over = sum(step.over_budget for step in play.steps)
             table.add_row(
-                Text("✔", style="green") if play.passed else Text("✘", style="bold red"),
+                _outcome(play),
                 Text(play.scenario.title),
                 f"{play.seconds:.1f}",
                 str(len(play.steps)),
@@ -124,6 +130,10 @@ class Presenter:
         self._console.print()
         self._console.print(Rule(style="cyan"))
         self._console.print(table)
+        for play in plays:
+            if play.skipped is not None:
+                line = Text.assemble(("skipped ", "yellow"), (play.name, "bold"), f": {play.skipped}")
+                self._console.print(line, soft_wrap=True)
 
     def invites(self, *, app: str, admin: str, api: str, users: Sequence[SignIn], run: str) -> None:
         """Where the audience can look for itself, and with which sign-ins."""
@@ -157,6 +167,22 @@ class Presenter:
         if self._status is not None:
             self._status.stop()
             self._status = None
+
+
+def _told(play: Play) -> Text:
+    """What failed: three lines that say it all to most people, then everything that the failure says itself."""
+    from harness.play.verdict import verdict
+
+    what, where, why = verdict(play)
+    return Text.assemble(
+        (what, "bold red"), "\n", (where, "cyan"), "\n", (why, "bold"), "\n\n", (play.error or "", "dim")
+    )
+
+
+def _outcome(play: Play) -> Text:
+    if play.skipped is not None:
+        return Text("-", style="yellow")
+    return Text("✔", style="green") if play.passed else Text("✘", style="bold red")
 
 
 def _verdict(step: Step) -> Text:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 import traceback
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.actors.errors import ActorError
+from harness import locks
+from harness.actors.errors import ActorError, NeedsControl
+from harness.folders import Folders
 from harness.play.errors import ScenarioUnusable
+from harness.play.happenings import FaultSpan, LogSlice, StepLogs
 from harness.play.moments import Moment
 from harness.play.observers import Observer, Step
 from harness.play.people import Pool
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 PLAYS = "plays"
 KEEP = "HARNESS_KEEP"
+SEED = "HARNESS_SEED"
+STAGE_LOCK = "stage.lock"
 FAILURE = "failure.txt"
 
 
@@ -49,6 +55,16 @@ class Play:
     """Whether it was played with browsers."""
     moments: tuple[Moment, ...] = ()
     """What happened, in the order of time; none if nobody asked."""
+    seed: int = 0
+    """What its chances came from."""
+    skipped: str | None = None
+    """Why it could not be played on this target; then it neither passed nor failed."""
+    faults: tuple[FaultSpan, ...] = ()
+    """What was broken on purpose."""
+    logs: tuple[LogSlice, ...] = ()
+    """What the resources wrote during the step that failed."""
+    place: str | None = None
+    """The scenario's own line that failed: ``scenarios/chat.py:31``."""
 
     @property
     def name(self) -> str:
@@ -57,7 +73,7 @@ class Play:
 
     @property
     def passed(self) -> bool:
-        return self.failure is None
+        return self.failure is None and self.skipped is None
 
     @property
     def error(self) -> str | None:
@@ -84,36 +100,50 @@ def perform(
     browsers: Browsers | None = None,
     keep: bool | None = None,
     moments: bool = True,
+    seed: int | None = None,
 ) -> Play:
     """Play a scenario on a stage of its own and wait until all that was sent has arrived.
 
     A failure does not raise, it is in the result. `rehearsal` and `stretch` are those of the `Stage`; `folder`: the
     run folder, in which the evidence is left. `eyes`: the roles that the scenario names sit at browsers, those given or
     new ones; a scenario without such roles is played as ever. `keep`: leave all evidence of windows, also of a play
-    that passed; by default if HARNESS_KEEP is 1. `moments`: tell observers everything that happens.
+    that passed; by default if HARNESS_KEEP is 1. `moments`: tell observers everything that happens. `seed`: of what
+    the scenario leaves to chance; by default HARNESS_SEED, else one of its own. What takes control of the stack is
+    skipped on one that runs elsewhere. A scenario that is `alone` waits until no other plays on the stack.
     """
     eyes = eyes and bool(scenario.windows)
     recorder = Recorder()
+    seed = _seed() if seed is None else seed
+    # Locust's plays know no stack, so nothing is read for them.
+    logs = None if target.stack is None else StepLogs(target.stack.folder)
     began = datetime.now(UTC)
     start = time.perf_counter()
     evidence = None if folder is None else folder / PLAYS / _folder_name(scenario, eyes=eyes)
     failure: Exception | None = None
+    skipped: str | None = None
+    written: tuple[LogSlice, ...] = ()
+    faults: tuple[FaultSpan, ...] = ()
     try:
         if scenario.eyes == "always" and not eyes:
             raise ScenarioUnusable(f"The scenario {scenario.name} is played with eyes only.", hint="Add --eyes.")
+        if scenario.alone and target.stack is None:
+            raise NeedsControl("it breaks or resets its stack, and this one runs elsewhere")
         if evidence is not None:
             _clear(evidence)
         with ExitStack() as opened:
+            opened.enter_context(_turn(scenario, target))
             stage = opened.enter_context(
                 Stage(
                     target,
                     pool,
                     cast=scenario.cast,
-                    observers=(recorder, *observers),
+                    observers=(recorder, *(() if logs is None else (logs,)), *observers),
                     rehearsal=rehearsal,
                     stretch=stretch,
                     eyes=_eyes(scenario, browsers, evidence, opened) if eyes else None,
                     moments=moments,
+                    alone=scenario.alone,
+                    seed=seed,
                 )
             )
             passed = False
@@ -123,8 +153,13 @@ def perform(
                 stage.judge()
                 passed = True
             finally:
+                faults = stage.faults
+                if logs is not None and not passed:
+                    written = logs.slices()
                 if evidence is not None:
                     _leave_evidence(stage, evidence, passed=passed, keep=_keeps() if keep is None else keep)
+    except NeedsControl as error:
+        skipped = str(error)
     except Exception as error:
         failure = error
     seconds = time.perf_counter() - start
@@ -144,7 +179,44 @@ def perform(
         evidence=evidence,
         eyes=eyes,
         moments=recorder.moments,
+        seed=seed,
+        skipped=skipped,
+        faults=faults,
+        logs=() if failure is None else written,
+        place=None if failure is None else _place(failure, scenario),
     )
+
+
+@contextmanager
+def _turn(scenario: Scenario, target: Target) -> Generator[None]:
+    """Wait until this play and the others on its stack, also those of other processes, do not disturb each other."""
+    if target.stack is None:
+        yield
+        return
+    path = target.stack.folder / STAGE_LOCK
+    lock = locks.take(path, wait=True) if scenario.alone else locks.share(path)
+    assert lock is not None, "it was waited for"
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _seed() -> int:
+    given = os.environ.get(SEED, "")
+    if given and not given.isdecimal():
+        raise ScenarioUnusable(f"{SEED} must be a whole number, not {given!r}.")
+    return int(given) if given else secrets.randbits(32)
+
+
+def _place(failure: BaseException, scenario: Scenario) -> str | None:
+    """The innermost line of the failure that stands in the scenario's folder."""
+    folder = scenario.path.parent
+    lines = [frame for frame in traceback.extract_tb(failure.__traceback__) if Path(frame.filename).parent == folder]
+    if not lines:
+        return None
+    file, root = Path(lines[-1].filename), Folders.of_checkout().root
+    return f"{file.relative_to(root) if file.is_relative_to(root) else file}:{lines[-1].lineno}"
 
 
 def _eyes(scenario: Scenario, browsers: Browsers | None, folder: Path | None, opened: ExitStack) -> Eyes:

@@ -34,6 +34,8 @@ class Scenario:
     """The roles that sit at a browser when it is played with eyes."""
     eyes: EyesNeed = "optional"
     """Whether it can be played without them."""
+    alone: bool = False
+    """Whether nothing else may play on the same stack meanwhile, as it breaks something or resets it."""
 
     @property
     def ways(self) -> tuple[bool, ...]:
@@ -66,6 +68,7 @@ def scenario(
     cast: Sequence[str] = (),
     windows: Sequence[str] = (),
     eyes: EyesNeed = "optional",
+    alone: bool = False,
 ) -> Callable[[Callable[[Stage], None]], Scenario]:
     """Make a scenario of a function that takes a stage.
 
@@ -74,6 +77,7 @@ def scenario(
     all or none, so that stages take turns instead of waiting for each other.
     `windows`: the roles that get a browser, on each of their devices, when it is played with eyes. As a test it is then
     played twice, without and with them. `eyes`: ``always`` for a story that makes no sense without a browser.
+    `alone`: nothing else may play on the same stack meanwhile; a story that breaks or resets something needs it.
     """
     if eyes == "always" and not windows:
         raise ScenarioUnusable(f"The scenario {title!r} needs eyes and names no role for them: add windows=.")
@@ -87,6 +91,7 @@ def scenario(
             function=function,
             windows=tuple(windows),
             eyes=eyes,
+            alone=alone,
         )
 
     return decorate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -14,17 +15,18 @@ from typing import TYPE_CHECKING, Self
 from harness.actors.actor import Actor
 from harness.actors.admin import AdminActor
 from harness.actors.device import Part
-from harness.actors.errors import ActorError, NotPossible
+from harness.actors.errors import ActorError, NeedsControl, NotPossible
 from harness.actors.web import WebActor
 from harness.browser.window import LAPTOP, Window
-from harness.faults.processes import Breakage, broken
 from harness.play.deliveries import SETTLE_WITHIN, Deliveries
-from harness.play.errors import NeverSo, OverBudget, UncleanConsole
+from harness.play.errors import NeverSo, OverBudget, ScenarioUnusable, UncleanConsole
+from harness.play.happenings import Faults, FaultSpan
 from harness.play.moments import Chronicle
 from harness.play.observers import Observer, Observers, Step
 from harness.play.people import Person, Pool
 
 if TYPE_CHECKING:
+    from harness.faults.catalogue import Breach
     from harness.play.eyes import Eyes
     from harness.stack import RunningStack
 
@@ -64,12 +66,15 @@ class Stage:
         stretch: float = 1.0,
         eyes: Eyes | None = None,
         moments: bool = True,
+        alone: bool = True,
+        seed: int = 0,
     ) -> None:
         """`cast`: roles to bind at once; `rehearsal`: a step over its budget fails.
 
         `stretch`: what every deadline is multiplied by, for load: there slow is a figure and lost is a failure.
         `eyes`: who sits at a browser; without them everybody does without a window. `moments`: tell the observers
-        everything that happens, which takes time.
+        everything that happens, which takes time. `alone`: nobody else plays on this stack meanwhile, so it may be
+        broken and reset. `seed`: of `random`.
         Raises `NobodyLeft`.
         """
         self._target = target
@@ -79,6 +84,10 @@ class Stage:
         self._stretch = stretch
         self._eyes = eyes
         self._chronicle = Chronicle(self._observers if moments else None)
+        self._alone = alone
+        self._faults = Faults(lambda: self._chronicle.seconds(time.perf_counter()))
+        self.random = random.Random(seed)  # noqa: S311 - chance that can be repeated
+        """What a scenario takes its chances from: the same ones when it is played again with the same seed."""
         self._steps = 0
         self._crowd = 0
         self._actors: dict[tuple[str, str | None], Actor] = {}
@@ -120,7 +129,7 @@ class Stage:
     def crowd(self, count: int) -> list[Actor]:
         """So many more people, made for this stage, none of whom has a window.
 
-        Raises `NotPossible` on a stage elsewhere.
+        Raises `NeedsControl` on a stage elsewhere.
         """
         made = self._stack("make people").manage("actors", "--count", str(count), "--json")
         if made.returncode:
@@ -136,16 +145,36 @@ class Stage:
         return crowd
 
     @contextmanager
-    def broken(self, kind: str, how: Breakage) -> Generator[None]:
-        """All resources of a kind, such as ``renderer``, are ``killed``, ``frozen`` or ``failing`` within the block.
+    def broken(self, kind: str, how: str, **settings: float) -> Generator[Breach]:
+        """All resources of a kind, such as ``renderer``, or the one so named, are broken within the block.
 
-        Afterwards they are whole again. Raises `NotPossible` on a stage elsewhere.
+        `how` and its settings: ``killed``, ``frozen``, ``failing``, ``latency`` with ``seconds``... as `harness fault`
+        lists them. Afterwards they are whole again. Raises `NeedsControl` on a stage elsewhere.
         """
-        stack = self._stack(f"break the {kind}")
-        with broken(stack, kind, how) as names:
-            self._chronicle.tell("stack", "fault", f"{', '.join(names)}: {how}")
-            yield
-        self._chronicle.tell("stack", "fault", f"{', '.join(names)}: whole again")
+        from harness.faults.catalogue import fault
+
+        with fault(self._stack_alone(f"break the {kind}"), kind, how, **settings) as breach:
+            self._chronicle.tell("stack", "fault", breach.what)
+            with self._faults.span(breach.what, breach.figures):
+                yield breach
+        self._chronicle.tell("stack", "fault", f"{', '.join(breach.names)}: whole again")
+
+    @property
+    def faults(self) -> tuple[FaultSpan, ...]:
+        """Everything that was broken on this stage so far."""
+        return self._faults.spans
+
+    def reset(self, state: str) -> None:
+        """Bring the database to a named state: ``empty``, ``seeded`` or ``busy``.
+
+        Whoever exists there goes on, everybody else is signed out. Raises `NeedsControl` on a stage elsewhere, or on a
+        stack that was not started for this play.
+        """
+        stack = self._stack_alone("reset the database")
+        if not stack.owned:
+            raise NeedsControl("This stage can't reset the database: its stack was up before, and keeps its data.")
+        with self._chronicle.does("stack", f"the database becomes {state}"):
+            stack.reset(state)
 
     def until(self, condition: Callable[[], bool], what: str, *, within: float) -> None:
         """Look again and again until it is so. Raises `NeverSo` after `within` seconds."""
@@ -221,8 +250,16 @@ class Stage:
 
     def _stack(self, do: str) -> RunningStack:
         if self._target.stack is None:
-            raise NotPossible(f"This stage can't {do}: its stack runs elsewhere.")
+            raise NeedsControl(f"This stage can't {do}: its stack runs elsewhere.")
         return self._target.stack
+
+    def _stack_alone(self, do: str) -> RunningStack:
+        if not self._alone:
+            raise ScenarioUnusable(
+                f"This scenario can't {do}, as others may play on the same stack meanwhile.",
+                hint="Write it as @scenario(..., alone=True).",
+            )
+        return self._stack(do)
 
     def _part(self, label: str, person: Person) -> Part:
         return Part(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.report.data import again
+from harness.report.data import again, again_with_pytest
 from harness.report.files import REPORT_HTML, REPORT_JSON, REPORT_JUNIT, write_report
 
-__all__ = ["REPORT_HTML", "REPORT_JSON", "REPORT_JUNIT", "again", "write_report"]
+__all__ = ["REPORT_HTML", "REPORT_JSON", "REPORT_JUNIT", "again", "again_with_pytest", "write_report"]

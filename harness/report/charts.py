@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 LANE_HEIGHT = 60
+STRETCH_HEIGHT = 28
 # Where in a lane: what people do and see, what goes over the wire, what was kept besides.
 _STORY, _WIRE, _BESIDE = 12, 32, 50
 _TICKS = 6
@@ -60,6 +61,16 @@ class Band:
     bad: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Something that was in force for a while, in seconds; `note` is what came of it, in a few words."""
+
+    label: str
+    start: float
+    end: float
+    note: str = ""
+
+
 def track(values: Sequence[float], *, top: float, limit: float | None = None, bad: bool = False) -> Markup:
     """One bar: `values` of `top`, each over the larger ones; `limit` is marked by a line."""
     top = max(top, *values, 1e-9)
@@ -96,10 +107,17 @@ def bars(rows: Sequence[Bar], *, top: float | None = None) -> Markup:
     return Markup('<ul class="bars">{}</ul>').format(items)
 
 
-def lanes(rows: Sequence[Lane], *, seconds: float, bands: Sequence[Band] = ()) -> Markup:
-    """A lane for each row over one axis of `seconds`; `bands` lie behind all of them."""
+def lanes(
+    rows: Sequence[Lane], *, seconds: float, bands: Sequence[Band] = (), stretches: Sequence[Stretch] = ()
+) -> Markup:
+    """A lane for each row over one axis of `seconds`; `bands` lie behind all of them.
+
+    `stretches` have a lane of their own at the top, and their shade on all others.
+    """
     seconds = max(seconds, 1e-3)
     parts = [_bands(bands, seconds)] if bands else []
+    if stretches:
+        parts += [_shades(stretches, seconds), _stretches(stretches, seconds)]
     for row in rows:
         marks = Markup("").join(_mark(mark, seconds) for mark in row.marks)
         middle = Markup('<line class="base" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(_STORY)
@@ -175,6 +193,50 @@ def _band(number: int, band: Band, seconds: float) -> Markup:
     start, width = _percent(band.start / seconds), _percent((band.end - band.start) / seconds)
     kind = "band bad" if band.bad else "band even" if number % 2 else "band"
     return Markup('<rect class="{}" x="{}%" width="{}%" height="100%"/>').format(kind, start, width)
+
+
+def _shades(stretches: Sequence[Stretch], seconds: float) -> Markup:
+    rects = Markup("").join(
+        Markup('<rect class="shade" x="{}%" width="{}%" height="100%"/>').format(*_from_to(one, seconds))
+        for one in stretches
+    )
+    return Markup('<svg class="bands" width="100%" height="100%" aria-hidden="true">{}</svg>').format(rects)
+
+
+def _stretches(stretches: Sequence[Stretch], seconds: float) -> Markup:
+    """A bar for each below the other, its name at whichever of its ends has room."""
+    rows = Markup("").join(_stretch(number, one, seconds) for number, one in enumerate(stretches))
+    names = ", ".join(one.label for one in stretches)
+    count = f"{len(stretches)} in force for a while" if len(stretches) > 1 else "in force for a while"
+    return Markup(
+        '<div class="row"><p class="who"><b>faults</b> <span>{}</span></p>'
+        '<svg class="lane" width="100%" height="{}" role="img" aria-label="{}">{}</svg></div>'
+    ).format(count, len(stretches) * STRETCH_HEIGHT, f"faults: {names}", rows)
+
+
+def _stretch(number: int, one: Stretch, seconds: float) -> Markup:
+    x, width = _from_to(one, seconds)
+    top = number * STRETCH_HEIGHT
+    late = (one.start + one.end) / 2 > seconds / 2
+    return Markup(
+        '<g><title>{}</title><rect class="stretch" x="{}%" y="{}" width="{}%" height="8" rx="2"/>'
+        '<text class="told" x="{}%" y="{}" text-anchor="{}">{}</text></g>'
+    ).format(
+        f"{one.start:.2f} s to {one.end:.2f} s · {one.label}{f' · {one.note}' if one.note else ''}",
+        x,
+        top,
+        width,
+        _percent(one.end / seconds if late else one.start / seconds),
+        top + 21,
+        "end" if late else "start",
+        one.label,
+    )
+
+
+def _from_to(one: Stretch, seconds: float) -> tuple[str, str]:
+    """Beginning and width; what was short can be seen nevertheless."""
+    width = max((one.end - one.start) / seconds, 0.004)
+    return _percent(min(one.start / seconds, 1 - width)), _percent(width)
 
 
 def _axis(seconds: float) -> Markup:

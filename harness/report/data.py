@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from harness.actors.errors import LookError
 from harness.play.errors import PlayFailed
 from harness.play.observers import Step
 from harness.play.recorder import Timing
-from harness.play.runner import Play
+from harness.play.runner import SEED, Play
+from harness.play.verdict import verdict
 from harness.report.cleaning import Cleaner
 
 SCHEMA = 1
@@ -24,7 +27,16 @@ Repeat = Callable[[Play], str]
 
 def again(play: Play, *options: str) -> str:
     """The command that plays the same again, on the stack that is up or on a throwaway one."""
-    return shlex.join(["harness", "scenario", play.scenario.name, *(["--eyes"] if play.eyes else []), *options])
+    eyes = ["--eyes"] if play.eyes else []
+    seed = ["--seed", str(play.seed)] if play.seed else []
+    return shlex.join(["harness", "scenario", play.scenario.name, *eyes, *seed, *options])
+
+
+def again_with_pytest(play: Play, *, start: Path) -> str:
+    """The command that plays the same again as a test, when it is run in the folder `start`."""
+    test = f"{os.path.relpath(play.scenario.path, start)}::{play.name}"
+    seed = f"{SEED}={play.seed} " if play.seed else ""
+    return f"{seed}{shlex.join(['python', '-m', 'pytest', test])}"
 
 
 def report(
@@ -43,17 +55,25 @@ def report(
 
         schema      1; grows when a key goes or changes its meaning, not when one comes
         run, app    its id, the address played against
-        passed      whether there are plays and all of them passed
+        passed      whether something was played, and nothing failed
+        skipped     how many plays were skipped
         began       of the first play, or null; seconds: of all plays together
         resources   {kind: how many} of the stack; empty for a deployment elsewhere
         versions    {name: version}, "checkout" (the commit) and "Python" among them
-        scenarios   [{name, title, about, tags, eyes, began, seconds, passed, repeat, evidence,
+        scenarios   [{name, title, about, tags, eyes, began, seconds, passed, repeat, evidence, seed,
+                      skipped          why it was not played, or null; then it neither passed nor failed, and passed
+                                       is false
                       error            "Type: message" or null
+                      verdict          null or three lines: what did not hold, where that stands, why most likely
+                      place            null or "file:line" of the scenario's own line that failed
                       failure          null or {type, claim, step, details, view}
                                        view: null or {actor, screen, connection, lines, frames}
                       steps            [{title, cue, budget, at, seconds, over_budget, error}]
                       requests         [{name, count, failed, p50_ms, p95_ms, max_ms}]
                       deliveries       the same
+                      faults           [{what, began, ended, figures: {name: how much}}]; ended is null if it was
+                                       not undone
+                      logs             [{resource, lines, left_out}]: what was written in the step that failed
                       moments          {count, failed, kinds: {kind: count}, actors: {actor: count}}
                       screenshots      [{at, actor, step, text, file, failed}] in the order of the story
                       troubles         [{at, actor, kind, text}]: console messages and whatever failed, the
@@ -67,12 +87,13 @@ def report(
         "schema": SCHEMA,
         "run": run,
         "app": app,
-        "passed": bool(plays) and all(play.passed for play in plays),
+        "passed": any(play.passed for play in plays) and not any(play.failure for play in plays),
+        "skipped": sum(play.skipped is not None for play in plays),
         "began": plays[0].began.isoformat() if plays else None,
         "seconds": round(sum(play.seconds for play in plays), 3),
         "resources": dict(resources),
         "versions": dict(versions),
-        "scenarios": [_scenario(play, repeat) for play in plays],
+        "scenarios": [_scenario(play, repeat, cleaner) for play in plays],
     }
     cleaned: dict[str, Any] = cleaner.data(content)
     return cleaned
@@ -84,7 +105,7 @@ def step_at(steps: Sequence[Step], at: float) -> int | None:
     return max(begun)[1] if begun else None
 
 
-def _scenario(play: Play, repeat: Repeat) -> dict[str, Any]:
+def _scenario(play: Play, repeat: Repeat, cleaner: Cleaner) -> dict[str, Any]:
     moments = sorted(play.moments, key=lambda moment: moment.at)
     troubles = [one for one in moments if one.kind == "console" or (one.failed and one.kind != "screenshot")]
     return {
@@ -97,12 +118,26 @@ def _scenario(play: Play, repeat: Repeat) -> dict[str, Any]:
         "seconds": round(play.seconds, 3),
         "passed": play.passed,
         "repeat": repeat(play),
+        "seed": play.seed,
+        "skipped": play.skipped,
         "error": play.error,
+        "verdict": None if play.failure is None else list(verdict(play, cleaner)),
+        "place": play.place,
         "failure": _failure(play),
         "evidence": None if play.evidence is None else str(play.evidence),
         "steps": [_step(step) for step in play.steps],
         "requests": [_timing(timing) for timing in play.requests],
         "deliveries": [_timing(timing) for timing in play.deliveries],
+        "faults": [
+            {
+                "what": one.what,
+                "began": round(one.began, 3),
+                "ended": None if one.ended is None else round(one.ended, 3),
+                "figures": dict(one.figures),
+            }
+            for one in play.faults
+        ],
+        "logs": [{"resource": one.resource, "lines": one.lines, "left_out": one.left_out} for one in play.logs],
         "moments": {
             "count": len(moments),
             "failed": sum(one.failed for one in moments),

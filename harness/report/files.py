@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from junitparser import Error as JUnitError
-from junitparser import Failure, JUnitXml, TestCase, TestSuite
+from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness.play.observers import Step
 from harness.play.runner import Play
+from harness.play.verdict import verdict
 from harness.report.cleaning import Cleaner
 from harness.report.data import Repeat, again, report
 from harness.report.facts import log_ends, resources, versions
@@ -42,7 +43,7 @@ def write_report(
     )
     (folder / REPORT_JSON).write_text(f"{json.dumps(content, indent=2, ensure_ascii=False)}\n", encoding="utf-8")
     junit(plays, cleaner=cleaner).write(str(folder / REPORT_JUNIT), pretty=True)
-    logs = () if content["passed"] else log_ends(folder)
+    logs = log_ends(folder) if any(play.failure for play in plays) else ()
     write_plays_page(folder / REPORT_HTML, content, plays, cleaner=cleaner, logs=logs)
 
 
@@ -53,11 +54,14 @@ def junit(plays: Sequence[Play], *, cleaner: Cleaner) -> JUnitXml:
         case = TestCase(play.name, classname=play.scenario.module, time=round(play.seconds, 3))
         if play.failure is not None:
             kind = Failure if isinstance(play.failure, AssertionError) else JUnitError
-            verdict = kind(cleaner.text(str(play.failure)), type(play.failure).__name__)
-            verdict.text = cleaner.text(play.trace)
-            case.result = [verdict]
+            lines = verdict(play, cleaner)
+            result = kind(lines[0], type(play.failure).__name__)
+            result.text = "\n".join([*lines, "", cleaner.text(play.trace)])
+            case.result = [result]
+        elif play.skipped is not None:
+            case.result = [Skipped(cleaner.text(play.skipped))]
         case.system_out = cleaner.text("\n".join(_line(step) for step in play.steps))
-        if play.evidence is not None and not play.passed:
+        if play.evidence is not None and play.failure is not None:
             case.system_err = f"evidence: {play.evidence}"
         suite.add_testcase(case)
     xml = JUnitXml()

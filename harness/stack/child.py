@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.containers import engine
 from harness.errors import HarnessError
 from harness.folders import is_full
 from harness.resources import Exit, HttpReady, KeepState, Notify, PageReady, PostgresLogin, RedisPing, Resource
@@ -117,6 +118,9 @@ class Child:
             self._notify = readiness.NotifySocket(self._run)
             await self._notify.open(path)
             environment["NOTIFY_SOCKET"] = str(path)
+        if self.resource.container and self._process:
+            # The container may have outlived the process that stood for it, and would answer in the new one's place.
+            await asyncio.to_thread(engine.remove, self.resource.container)
         output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         # What a former life wrote says nothing about this one.
         self._log_from = os.fstat(output).st_size
@@ -214,6 +218,14 @@ class Child:
                 sweep.send(process, number)
         else:
             _signal_one(self._process.pid, number)
+
+    async def deliver(self, number: int) -> None:
+        """Send a signal as ``signal`` does, to a container through its engine; returns once it has got there."""
+        container = self.resource.container
+        if container and self.runs:
+            await asyncio.to_thread(engine.signal, container, number)
+        else:
+            self.signal(number)
 
     async def gone(self) -> None:
         """Wait until its process has ended."""

@@ -101,7 +101,7 @@ class Client:
     """Asks the supervisor whose socket is at ``path``. Thread-safe: each request has its own connection."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def ask(self, op: str, *, within: float = 30.0, **arguments: Any) -> dict[str, Any]:
         """The answer. Raises the HarnessError that the supervisor raised, SupervisorGone or SupervisorSilent."""
@@ -144,7 +144,7 @@ class Client:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(within)
         try:
-            connection.connect(str(self._path))
+            connection.connect(str(self.path))
         except BaseException:
             connection.close()
             raise

@@ -7,11 +7,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from harness.resources import Exit, HttpReady, KeepState, Notify, Resource
 from harness.services.types import Service
 from harness.stack import develop
 from harness.stack.pages import Pages
+from harness.stack.proxies import NAME as PROXIES
+from harness.stack.proxies import Proxies
 
 SERVICES = frozenset({"postgres", "redis"})
 SCALABLE = ("backend", "relay", "worker", "renderer")
@@ -24,7 +27,8 @@ SEEDED = "seeded"
 class Basis:
     """What the plan of one run rests on. ``ports`` are those of the backends, in order.
 
-    Without ``pages`` nothing renders any. With ``develop`` every process starts anew when its code changes.
+    Without ``pages`` nothing renders any. With ``develop`` every process starts anew when its code changes. With
+    ``proxies`` whoever talks to a server does so through the one in front of it.
     """
 
     run: str
@@ -36,6 +40,26 @@ class Basis:
     ports: tuple[int, ...]
     pages: Pages | None = None
     develop: bool = False
+    proxies: Proxies | None = None
+
+    @property
+    def renderers(self) -> tuple[str, ...]:
+        """The names of the renderers."""
+        return instances("renderer", len(self.pages.ports)) if self.pages else ()
+
+    @property
+    def direct(self) -> dict[str, str]:
+        """Where the services themselves are, for those who look and mend while their proxies are broken."""
+        return {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.redis.url}
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The origin of each backend, for people and clients."""
+        names = instances("backend", len(self.ports))
+        return tuple(
+            f"http://{self.proxies.address(name) if self.proxies else f'127.0.0.1:{port}'}"
+            for name, port in zip(names, self.ports, strict=True)
+        )
 
 
 def instances(kind: str, count: int) -> tuple[str, ...]:
@@ -45,11 +69,12 @@ def instances(kind: str, count: int) -> tuple[str, ...]:
 
 def environment(basis: Basis) -> dict[str, str]:
     """What every process of the stack, and ``manage.py``, gets on top of the harness's own environment."""
-    ports = basis.ports or (PREFERRED_PORT,)
-    origins = [f"http://{host}:{port}" for port in ports for host in ("127.0.0.1", "localhost")]
+    own = (f"http://127.0.0.1:{port}" for port in basis.ports or (PREFERRED_PORT,))
+    # A page may be asked for at either address, and is of that origin then.
+    served = [urlsplit(base).port for base in dict.fromkeys((*basis.backends, *own))]
+    origins = [f"http://{host}:{port}" for port in served for host in ("127.0.0.1", "localhost")]
     return {
-        "DATABASE_URL": basis.postgres.url,
-        "REDIS_URL": basis.redis.url,
+        **basis.direct,
         "SECRET_KEY": basis.secret_key,
         "STACK_ENV": "development",
         "DJANGO_SETTINGS_MODULE": "stack.config.settings",
@@ -58,13 +83,34 @@ def environment(basis: Basis) -> dict[str, str]:
         "HARNESS_RUN": basis.run,
         "PYTHONUNBUFFERED": "1",
         **(basis.pages.environment() if basis.pages else {}),
+        **_through_proxies(basis),
     }
 
 
+def _through_proxies(basis: Basis) -> dict[str, str]:
+    """What leads through the proxies, if there are any."""
+    proxies = basis.proxies
+    if proxies is None:
+        return {}
+    found = {
+        # Who breaks the network may break the channel layer too.
+        "LIVE_LOSSY": "1",
+        "DATABASE_URL": proxies.through("postgres", basis.postgres.url),
+        "REDIS_URL": proxies.through("redis", basis.redis.url),
+    }
+    if basis.renderers:
+        found["RENDERER_URLS"] = ",".join(f"http://{proxies.address(name)}" for name in basis.renderers)
+    return found
+
+
 def resources(basis: Basis, scale: Mapping[str, int], wanted: frozenset[str] | None) -> tuple[Resource, ...]:
-    """The records of a run. ``wanted`` names kinds (``backend``, ``prepare``...); None means all of them."""
+    """The records of a run. ``wanted`` names kinds (``backend``, ``prepare``...); None means all of them.
+
+    The proxies, if there are to be any, are among them whatever is wanted.
+    """
     shared = environment(basis)
     python = (sys.executable, "-u")
+    first = (basis.proxies.resource(basis.root),) if basis.proxies else ()
     everything: list[tuple[str, Resource]] = [
         ("postgres", basis.postgres.resource),
         ("redis", basis.redis.resource),
@@ -76,8 +122,8 @@ def resources(basis: Basis, scale: Mapping[str, int], wanted: frozenset[str] | N
                 command=(*python, "manage.py", "prepare", "--users", str(basis.folder / USERS_FILE)),
                 readiness=Exit(),
                 directory=str(basis.root),
-                environment=shared,
-                depends_on=("postgres", "redis"),
+                environment={**shared, **_signed("prepare")},
+                depends_on=(PROXIES, "postgres", "redis"),
                 within=180.0,
                 # On somebody else's server a database more is made when it is asked for, not at every start.
                 keep_state=seeded(basis) if basis.postgres.source != "url" else None,
@@ -87,8 +133,7 @@ def resources(basis: Basis, scale: Mapping[str, int], wanted: frozenset[str] | N
     for name, port in zip(instances("backend", scale.get("backend", 1)), basis.ports, strict=False):
         everything.append(("backend", _backend(name, port, shared, basis)))
     if basis.pages:
-        names = instances("renderer", len(basis.pages.ports))
-        everything += [("renderer", record) for record in basis.pages.resources(names, basis.root)]
+        everything += [("renderer", record) for record in basis.pages.resources(basis.renderers, basis.root)]
     for name in instances("relay", scale.get("relay", 1)):
         relay = (*python, "manage.py", "live", "relay")
         everything.append(("relay", _notifying(name, relay, shared, basis)))
@@ -98,7 +143,12 @@ def resources(basis: Basis, scale: Mapping[str, int], wanted: frozenset[str] | N
         alone = ("--without-mingle", "--without-gossip")
         options = ("--concurrency", "2", "--loglevel", "INFO", "--hostname", f"{name}-{basis.run}@%h", *alone)
         everything.append(("worker", _notifying(name, (*worker, *options), shared, basis)))
-    return tuple(record for kind, record in everything if wanted is None or kind in wanted)
+    return (*first, *(record for kind, record in everything if wanted is None or kind in wanted))
+
+
+def _signed(name: str) -> dict[str, str]:
+    """What tells the database whose a session is; behind a proxy the client's port does not."""
+    return {"PGAPPNAME": name}
 
 
 def seeded(basis: Basis) -> KeepState:
@@ -118,7 +168,7 @@ def _backend(name: str, port: int, shared: Mapping[str, str], basis: Basis) -> R
         command=(sys.executable, "-u", *server, *sockets, *rest),
         readiness=HttpReady(f"{url}/readyz"),
         directory=str(basis.root),
-        environment=shared,
+        environment={**shared, **_signed(name)},
         endpoints={"http": url},
         depends_on=("prepare",),
         grace=12.0,
@@ -132,7 +182,7 @@ def _notifying(name: str, command: tuple[str, ...], shared: Mapping[str, str], b
         command=develop.restarting(command) if basis.develop else command,
         readiness=Notify(),
         directory=str(basis.root),
-        environment=shared,
+        environment={**shared, **_signed(name)},
         depends_on=("prepare",),
     )
 

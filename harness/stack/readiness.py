@@ -46,8 +46,11 @@ async def redis_answers(proof: RedisPing, pid: int | None) -> str | None:
     client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
         proof.url, socket_timeout=_ATTEMPT, socket_connect_timeout=_ATTEMPT
     )
+    folder = proof.folder
     try:
         found: Mapping[str, Any] = await client.info()
+        if folder is not None:
+            folder = (await client.config_get("dir"))["dir"]
     except (RedisError, OSError) as error:
         return f"Redis does not let us in: {error}"
     finally:
@@ -56,6 +59,8 @@ async def redis_answers(proof: RedisPing, pid: int | None) -> str | None:
         return "Redis is still reading its data"
     if proof.own and found.get("process_id") != pid:
         return f"another server answers, process {found.get('process_id')}"
+    if folder != proof.folder:
+        return f"another server answers, in {folder}"
     return None
 
 

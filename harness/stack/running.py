@@ -7,9 +7,8 @@ import os
 import signal as signals
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,12 +16,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness import locks
-from harness.errors import ManageFailed, NotReady, NotRunning, StateFailed, SupervisorGone, SupervisorSilent
+from harness.errors import NotReady, NotRunning, SupervisorGone, SupervisorSilent
 from harness.folders import Folders
-from harness.resources import KeepState
 from harness.stack import plan
 from harness.stack.control import Client
 from harness.stack.environment import process_environment
+from harness.stack.reset import reset
 from harness.stack.status import ResourceStatus, Snapshot
 from harness.stack.supervisor import STATE_FILE
 from harness.stack.sweep import LOCK
@@ -65,6 +64,10 @@ class Urls:
 class RunningStack:
     """A stack that some supervisor runs. Methods are thread-safe.
 
+    ``environment`` is what its processes have, ``backends`` are the origins for clients. ``direct`` holds the
+    DATABASE_URL and REDIS_URL of the services themselves, for looking and mending while the network is broken.
+    ``proxies`` are the addresses (``127.0.0.1:20123``) of the proxies by resource, none if it has none.
+
     Closing ends the stack if this process started it and did not detach it; otherwise it only lets go.
     """
 
@@ -81,11 +84,23 @@ class RunningStack:
         self.folder = folder
         self.services: tuple[str, ...] = tuple(facts["services"])
         self.environment: dict[str, str] = dict(facts["environment"])
+        self.direct: dict[str, str] = dict(facts["direct"])
+        self.proxies: dict[str, str] = dict(facts["proxies"])
         self.backends: tuple[str, ...] = tuple(facts["backends"])
         self._facts = facts
         self._client = client
         self._supervisor = supervisor
         self._owned = supervisor is not None
+
+    @property
+    def sockets(self) -> Path:
+        """The folder of the run's own sockets, which only its owner can enter."""
+        return self._client.path.parent
+
+    @property
+    def owned(self) -> bool:
+        """Whether it was started here and ends with this process, so that nobody else counts on its data."""
+        return self._owned
 
     @property
     def urls(self) -> Urls:
@@ -164,25 +179,28 @@ class RunningStack:
         state = self.resource(name).label
         raise NotReady(f"{name} is {state}, not ready, after {within:g} s.", resource=name)
 
-    def manage(self, *args: str, timeout: float | None = 120.0) -> subprocess.CompletedProcess[str]:
-        """Run ``manage.py`` with the stack's environment; ``timeout`` in seconds."""
-        return self._manage(args, self.environment, timeout)
-
-    def reset(self, state: str = plan.SEEDED) -> None:
-        """Bring the database to a named state; other processes lose their connections and reconnect."""
-        if state != plan.SEEDED:
-            raise StateFailed(f"There is no state {state!r}.", hint=f"There is: {plan.SEEDED}.")
-        # A database driver is not needed to look at a stack.
-        from harness.stack import states
-
-        kept = KeepState(
-            url=self.environment["DATABASE_URL"],
-            template=state,
-            fingerprint=plan.code_fingerprint(Folders.of_checkout().root),
+    def manage(
+        self, *args: str, timeout: float | None = 120.0, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``manage.py`` with the stack's environment and ``environment`` on top; ``timeout`` in seconds."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *args],
+            cwd=Folders.of_checkout().root,
+            env=process_environment({**self.environment, **(environment or {})}),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
-        if not states.is_current(kept):
-            states.rebuild(kept, self._prepare)
-        states.restore(kept)
+
+    def reset(self, state: str = plan.SEEDED, *, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Bring the database to a named state (``empty``, ``seeded``, ``busy``); what it holds now is lost.
+
+        Other processes lose their connections and reconnect; sessions of people who exist in the new state go on.
+        Returns when a change made afterwards has arrived at every backend. ``tell`` hears what takes long. Raises
+        StateFailed, NotFollowed, ManageFailed.
+        """
+        reset(self, state, tell=tell)
 
     def detach(self) -> None:
         """Let the stack live on without this process."""
@@ -229,32 +247,6 @@ class RunningStack:
             for stream in (self._supervisor.stdin, self._supervisor.stdout):
                 if stream is not None:
                     stream.close()
-
-    def _prepare(self, url: str) -> None:
-        # Its users are those of the first preparation; the file of this one is not wanted.
-        with tempfile.TemporaryDirectory() as folder:
-            arguments = ("prepare", "--users", f"{folder}/{plan.USERS_FILE}")
-            done = self._manage(arguments, {**self.environment, "DATABASE_URL": url}, 180.0)
-        if done.returncode:
-            lines = (done.stderr or done.stdout).strip().splitlines()
-            last = lines[-1] if lines else "no output"
-            raise ManageFailed(
-                f"manage.py prepare failed with code {done.returncode}: {last}",
-                hint="Run it yourself with: harness manage prepare --users FILE",
-            )
-
-    def _manage(
-        self, args: tuple[str, ...], environment: Mapping[str, str], timeout: float | None
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "manage.py", *args],
-            cwd=Folders.of_checkout().root,
-            env=process_environment(environment),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
 
 
 def attach(run_id: str | None = None, *, folders: Folders | None = None) -> RunningStack:

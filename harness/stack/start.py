@@ -21,6 +21,7 @@ from harness.ports import app_port, free_port
 from harness.resources import Resource
 from harness.services.account import throwaway_places
 from harness.services.choose import Choice, choose
+from harness.services.containers import ContainersSource
 from harness.services.credentials import Credentials
 from harness.services.embedded import EmbeddedSource
 from harness.services.url import UrlSource
@@ -29,6 +30,7 @@ from harness.stack import plan, sweep
 from harness.stack.control import Client, as_error
 from harness.stack.environment import process_environment
 from harness.stack.pages import prepare_pages
+from harness.stack.proxies import proxies_for
 from harness.stack.running import RunningStack, running_up
 from harness.stack.status import Failure, Snapshot
 from harness.stack.supervisor import Plan
@@ -45,6 +47,7 @@ class StackOptions:
     throwing it away. ``resources`` names kinds, None means all. ``port`` is the first backend's; ``up`` makes
     it the one stack of this checkout that ``attach()`` finds. ``extra`` are resources beside the stack's own.
     ``develop`` serves the code as it is being edited: the front end from its development server, without a build.
+    ``proxies`` puts one in front of every server, which faults of the network need; ``port`` is its then.
     """
 
     services: Choice = "auto"
@@ -55,6 +58,7 @@ class StackOptions:
     up: bool = False
     extra: tuple[Resource, ...] = ()
     develop: bool = False
+    proxies: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,8 +194,18 @@ def _plan(
         sources.append(EmbeddedSource.kept(folders) if options.durable else EmbeddedSource.throwaway(folders, run=run))
         return sources[0]
 
+    def containers() -> tuple[ContainersSource, str]:
+        if options.services == "auto" and options.durable:
+            EmbeddedSource.refuse_to_leave(folders)
+        found = ContainersSource.of_run(
+            folders, run=run, durable=options.durable, tell=lambda sentence: tell(Progress(sentence=sentence))
+        )
+        return found, str(found.engine)
+
     url = UrlSource(environment=os.environ, directory=str(folders.root))
-    postgres, redis = choose(options.services, environment=os.environ, url=url, embedded=embedded)
+    postgres, redis = choose(
+        options.services, environment=os.environ, url=url, containers=containers, embedded=embedded
+    )
     for service in (postgres, redis):
         tell(Progress(sentence=f"{service.name}: {service.source} ({service.reason})"))
     if postgres.source == "url":
@@ -202,6 +216,15 @@ def _plan(
         preferred = plan.PREFERRED_PORT if options.up else None
         first = app_port(options.port, preferred=preferred)
         ports = (first, *(free_port() for _ in range(options.scale.get("backend", 1) - 1)))
+    proxies = None
+    if options.proxies:
+        # People know the address of the proxy.
+        known, ports = ports, tuple(free_port() for _ in ports)
+        servers = dict(zip(plan.instances("backend", len(ports)), zip(known, ports, strict=True), strict=True))
+        if pages:
+            names = plan.instances("renderer", len(pages.ports))
+            servers |= {name: (free_port(), port) for name, port in zip(names, pages.ports, strict=True)}
+        proxies = proxies_for((postgres, redis), servers, options.extra)
     basis = plan.Basis(
         run=run,
         root=folders.root,
@@ -212,9 +235,10 @@ def _plan(
         ports=ports,
         pages=pages,
         develop=options.develop,
+        proxies=proxies,
     )
     records = (*plan.resources(basis, options.scale, wanted), *options.extra)
-    backends = [f"http://127.0.0.1:{port}" for port in ports]
+    backends = list(basis.backends)
     throwaway = [str(source.folder) for source in sources if not source.durable]
     return Plan(
         run=run,
@@ -222,6 +246,8 @@ def _plan(
         resources=records,
         facts={
             "environment": plan.environment(basis),
+            "direct": basis.direct,
+            "proxies": proxies.addresses() if proxies else {},
             "backends": backends,
             "services": [postgres.source, redis.source],
         },

@@ -7,7 +7,7 @@ name: a template that exists is whole, and an outdated one is seen.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, LiteralString
 from urllib.parse import urlsplit, urlunsplit
@@ -17,10 +17,14 @@ from psycopg import sql
 
 from harness.errors import StateFailed
 from harness.resources import KeepState
+from harness.stack.carrying import carry
+from harness.stack.named import STATES, Carried
 
 # Exists on every server and is nobody's application database.
 _MAINTENANCE = "postgres"
-_PAUSE = 0.05
+_PAUSE = 0.01
+_TURN_WITHIN = 60
+"""Seconds to wait for another reset of the same database."""
 
 
 def with_database(url: str, database: str) -> str:
@@ -38,9 +42,24 @@ def template_name(url: str, state: str) -> str:
     return f"{database_of(url)}_{state}"
 
 
+@contextmanager
+def alone(url: str) -> Iterator[None]:
+    """One reset of a database at a time; raises StateFailed where another one takes too long."""
+    with connected(with_database(url, _MAINTENANCE)) as connection:
+        connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(f"{_TURN_WITHIN}s")))
+        try:
+            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"reset of {database_of(url)}"])
+        except psycopg.errors.LockNotAvailable:
+            raise StateFailed(
+                f"Another reset of this database has been at work for {_TURN_WITHIN} s.",
+                hint="Try again when it is done.",
+            ) from None
+        yield
+
+
 def is_empty(url: str) -> bool:
     """Whether the database has no table yet."""
-    with _connect(url) as connection:
+    with connected(url) as connection:
         row = connection.execute(
             "SELECT NOT EXISTS (SELECT FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"
             " WHERE relkind IN ('r', 'p') AND nspname NOT IN ('pg_catalog', 'information_schema'))"
@@ -50,14 +69,14 @@ def is_empty(url: str) -> bool:
 
 def keep(state: KeepState) -> None:
     """Clone the database as it is now; nobody may be connected to it. An older template is replaced."""
-    with _connect(with_database(state.url, _MAINTENANCE)) as connection:
+    with connected(with_database(state.url, _MAINTENANCE)) as connection:
         template = template_name(state.url, state.template)
         _replace(connection, template, source=database_of(state.url), fingerprint=state.fingerprint)
 
 
 def is_current(state: KeepState) -> bool:
     """Whether the template exists and was prepared by this code."""
-    with _connect(with_database(state.url, _MAINTENANCE)) as connection:
+    with connected(with_database(state.url, _MAINTENANCE)) as connection:
         row = connection.execute(
             "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
             [template_name(state.url, state.template)],
@@ -65,43 +84,62 @@ def is_current(state: KeepState) -> bool:
     return bool(row and row[0] == state.fingerprint)
 
 
-def rebuild(state: KeepState, prepare: Callable[[str], None]) -> None:
-    """Make the template anew from an empty database, for which ``prepare`` gets the URL."""
+def rebuild(state: KeepState, prepare: Callable[[str], None], *, base: str | None = None) -> None:
+    """Make the template anew from an empty database, or from the kept state ``base``; ``prepare`` gets the URL."""
     template = template_name(state.url, state.template)
     draft = f"{template}_draft"
-    with _connect(with_database(state.url, _MAINTENANCE)) as connection:
+    source = "template0" if base is None else template_name(state.url, base)
+    with connected(with_database(state.url, _MAINTENANCE)) as connection:
         _drop(connection, draft)
-        _execute(connection, "CREATE DATABASE {} TEMPLATE template0", draft)
+        _execute(connection, "CREATE DATABASE {} TEMPLATE {}", draft, source)
         try:
             prepare(with_database(state.url, draft))
+            with connected(with_database(state.url, draft)) as inside:
+                # Each clone copies every page and begins with these statistics.
+                inside.execute("VACUUM (FULL, ANALYZE)")
             _replace(connection, template, source=draft, fingerprint=state.fingerprint)
         finally:
             _drop(connection, draft)
 
 
-def restore(state: KeepState) -> None:
+def restore(state: KeepState, *, carried: Sequence[Carried] = ()) -> None:
     """Put the application's database into the named state; ends every connection to it.
 
-    Whenever this is interrupted, a whole database has the name: the old one or the new one.
+    Whenever this is interrupted, a whole database has the name: the old one or the new one. What it was before is
+    left beside it for ``discard_old``.
+
+    Args:
+        carried: what goes from the old database into the new one.
     """
     database = database_of(state.url)
     fresh, old = f"{database}_next", f"{database}_old"
-    with _connect(with_database(state.url, _MAINTENANCE)) as connection:
+    with connected(with_database(state.url, _MAINTENANCE)) as connection:
         _drop(connection, fresh, old)
         # The copy is made beside the old one: a copy that fails (a full disk) costs nothing.
         _execute(connection, "CREATE DATABASE {} TEMPLATE {}", fresh, template_name(state.url, state.template))
-        with _emptying(state.url), connection.transaction():
-            # This locks the database: newcomers wait, and find the new one.
-            _execute(connection, "ALTER DATABASE {} RENAME TO {}", database, old)
-            _execute(connection, "ALTER DATABASE {} RENAME TO {}", fresh, database)
-        _drop(connection, old)
+        with connected(state.url) as leaving, _emptying(state.url, spared=leaving.info.backend_pid):
+            with connected(with_database(state.url, fresh)) as coming:
+                carry(leaving, coming, carried)
+            leaving.close()
+            with connection.transaction():
+                # This locks the database: newcomers wait, and find the new one when they come again.
+                _execute(connection, "ALTER DATABASE {} RENAME TO {}", database, old)
+                _execute(connection, "ALTER DATABASE {} RENAME TO {}", fresh, database)
+
+
+def discard_old(state: KeepState) -> None:
+    """Remove what the database was before the last ``restore``."""
+    with connected(with_database(state.url, _MAINTENANCE)) as connection:
+        _drop(connection, f"{database_of(state.url)}_old")
 
 
 def tidy(state: KeepState) -> None:
     """Remove the drafts and the old database that a killed reset has left."""
-    database, template = database_of(state.url), template_name(state.url, state.template)
-    with _connect(with_database(state.url, _MAINTENANCE)) as connection:
-        _drop(connection, f"{database}_next", f"{database}_old", f"{template}_draft", f"{template}_next")
+    database = database_of(state.url)
+    templates = [template_name(state.url, name) for name in {*STATES, state.template}]
+    with connected(with_database(state.url, _MAINTENANCE)) as connection:
+        _drop(connection, f"{database}_next", f"{database}_old")
+        _drop(connection, *(f"{template}_{draft}" for template in templates for draft in ("draft", "next")))
 
 
 def _replace(connection: psycopg.Connection[Any], template: str, *, source: str, fingerprint: str) -> None:
@@ -119,19 +157,23 @@ def _drop(connection: psycopg.Connection[Any], *databases: str) -> None:
 
 
 @contextmanager
-def _emptying(url: str) -> Iterator[None]:
-    """Keep ending our role's connections to the database, as clients that lost theirs come back at once."""
+def _emptying(url: str, *, spared: int) -> Iterator[None]:
+    """Keep ending our role's connections to the database, as clients that lost theirs come back at once.
+
+    Args:
+        spared: the process id of the one session that may stay.
+    """
     done = threading.Event()
     statement = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = %s AND usename = current_user AND pid <> pg_backend_pid()"
+        " WHERE datname = %s AND usename = current_user AND pid <> %s"
     )
 
     def empty() -> None:
         # If this fails, the rename times out and says who is in the way.
-        with suppress(StateFailed), _connect(with_database(url, _MAINTENANCE)) as connection:
+        with suppress(StateFailed), connected(with_database(url, _MAINTENANCE)) as connection:
             while not done.is_set():
-                connection.execute(statement, [database_of(url)])
+                connection.execute(statement, [database_of(url), spared])
                 done.wait(_PAUSE)
 
     thread = threading.Thread(target=empty, daemon=True)
@@ -148,7 +190,8 @@ def _execute(connection: psycopg.Connection[Any], statement: LiteralString, *nam
 
 
 @contextmanager
-def _connect(url: str) -> Iterator[psycopg.Connection[Any]]:
+def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A session in which each statement stands for itself; raises StateFailed for whatever Postgres refuses."""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
             yield connection

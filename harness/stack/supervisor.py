@@ -181,9 +181,9 @@ class Supervisor:
             asyncio.get_running_loop().call_later(grace, self._kill_all)
 
     async def _stop_all(self) -> None:
-        # Services last: the others have something to finish with them.
-        services = [child for child in self._children.values() if child.resource.kind == "service"]
-        others = [child for child in self._children.values() if child.resource.kind != "service"]
+        # Services last, and the way to them: the others have something to finish with them.
+        services = [child for child in self._children.values() if child.resource.kind in ("proxy", "service")]
+        others = [child for child in self._children.values() if child.resource.kind not in ("proxy", "service")]
         await asyncio.gather(*(child.stop(grace=self._grace) for child in others))
         await asyncio.gather(*(child.stop(grace=self._grace) for child in services))
 
@@ -223,7 +223,7 @@ class Supervisor:
             case "shutdown":
                 self._finish(str(request.get("reason", "was asked to")))
             case "kill":
-                self._child(request).signal(int(request["signal"]))
+                await self._child(request).deliver(int(request["signal"]))
                 if int(request["signal"]) == signal.SIGKILL:
                     await self._child(request).gone()
             case "stop":
@@ -304,7 +304,7 @@ def main() -> None:
         sys.stdout.write(json.dumps(dataclasses.asdict(failure)) + "\n")
         return
     watchdog = subprocess.Popen(
-        [sys.executable, "-m", "harness.stack.watchdog", plan.run, *plan.places],
+        [sys.executable, "-m", "harness.stack.watchdog", plan.folder, *plan.places],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         start_new_session=True,

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from harness import locks
+from harness.containers import leftovers as contained
 
 VARIABLE = "HARNESS_RUN"
 SOCKETS = Path("/tmp")
@@ -106,7 +107,7 @@ def remove_leftovers(run: str, places: Iterable[Path]) -> None:
 
 
 def sweep(runs: Path, places: Iterable[Path]) -> list[str]:
-    """End what killed runs left whose folders are in ``runs``: processes first, then folders.
+    """End what killed runs left whose folders are in ``runs``: processes first, then folders and containers.
 
     The caller holds the start lock: a run that is just being made looks like a killed one.
     Runs whose supervisor lives and runs of other checkouts are left alone. Only the newest run folders are
@@ -118,16 +119,22 @@ def sweep(runs: Path, places: Iterable[Path]) -> list[str]:
     folders = sorted(folder for folder in runs.iterdir() if folder.is_dir())
     killed = [folder.name for folder in folders if was_killed(folder)]
     carried = pids_by_run() if killed else {}
-    swept = [run for run in killed if run in carried or leftovers(run, places)]
+    swept = {run for run in killed if run in carried or leftovers(run, places)}
+    for run in swept:
+        end_run(run)
+        remove_leftovers(run, places)
+    for folder in folders:
+        # Also of one that ended in order while its engine did not answer.
+        if not contained.has_note(folder) or locks.is_held(folder / LOCK):
+            continue
+        if contained.remove_of(folder) and folder.name in killed:
+            swept.add(folder.name)
     for run in killed:
-        if run in swept:
-            end_run(run)
-            remove_leftovers(run, places)
         (runs / run / LOCK).unlink(missing_ok=True)
     for folder in folders[:-_KEPT_RUNS]:
-        if not (folder / LOCK).exists():
+        if not (folder / LOCK).exists() and not contained.has_note(folder):
             shutil.rmtree(folder, ignore_errors=True)
-    return swept
+    return sorted(swept)
 
 
 def _is_ours(path: Path) -> bool:

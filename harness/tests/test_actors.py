@@ -8,7 +8,7 @@ import pytest
 
 from harness.actors.actor import Chat
 from harness.actors.errors import FormRefused, LookError, NotPossible, NotSeen, Refused, SeenAnyway
-from harness.faults.processes import broken
+from harness.faults.catalogue import fault
 from harness.play.deliveries import CATCH_UP, LIVE
 from harness.play.errors import LostDelivery
 from harness.play.people import Person, Pool, people_of
@@ -60,7 +60,7 @@ def test_does_not_see_waits_for_what_is_under_way(stage: Stage, stack: RunningSt
     alice, bob = stage.actor("alice"), stage.actor("bob")
     bob.opens(chat.screen)
     text = stage.unique("Hello")
-    with broken(stack, "relay", "frozen"):
+    with fault(stack, "relay", "frozen"):
         alice.sends(text, to=chat)
         assert not any(text in line for line in bob.lines())
     with pytest.raises(SeenAnyway):
@@ -70,7 +70,7 @@ def test_does_not_see_waits_for_what_is_under_way(stage: Stage, stack: RunningSt
 def test_does_not_see_is_no_claim_where_nothing_comes_through(stage: Stage, stack: RunningStack) -> None:
     bob = stage.actor("bob")
     bob.opens("/profile")
-    with broken(stack, "relay", "frozen"), pytest.raises(NotSeen, match="does not get a marker"):
+    with fault(stack, "relay", "frozen"), pytest.raises(NotSeen, match="does not get a marker"):
         bob.catches_up(within=0.5)
 
 
@@ -106,7 +106,7 @@ def test_who_was_offline_catches_up_and_nothing_is_lost(stack: RunningStack) -> 
 def test_a_message_that_does_not_come_is_lost(stack: RunningStack) -> None:
     with Stage(Target.of(stack), people_of(stack)) as stage:
         chat = lunch(stage)
-        with broken(stack, "relay", "frozen"):
+        with fault(stack, "relay", "frozen"):
             stage.actor("alice").sends("Anybody there?", to=chat)
             with pytest.raises(LostDelivery) as caught:
                 stage.settle(within=0.3)

@@ -13,7 +13,7 @@ from harness.actors.browser import BrowserActor
 from harness.actors.errors import FormRefused, NotPossible, NotSeen, Refused, SeenAnyway, Unreachable
 from harness.browser.driver import Browsers
 from harness.browser.window import PHONE, Window
-from harness.faults.processes import broken
+from harness.faults.catalogue import fault
 from harness.play.deliveries import CATCH_UP, LIVE
 from harness.play.eyes import Eyes
 from harness.play.people import Person, Pool, people_of
@@ -140,7 +140,7 @@ def test_a_message_is_sent_again_until_a_server_takes_it(stage: Stage, stack: Ru
     text = stage.unique("Hello")
     with bob.expects_trouble("its server is killed", pattern=r"net::ERR_|WebSocket connection|HTTP 50\d"):
         with ThreadPoolExecutor(1) as threads:
-            with broken(stack, "backend", "killed"):
+            with fault(stack, "backend", "killed"):
                 sending = threads.submit(bob.sends, text, to=chat, keep_trying=60)
                 with pytest.raises(Unreachable):
                     stage.actor("alice").changes_profile(bio="anybody there?")
@@ -159,7 +159,7 @@ def test_does_not_see_waits_for_what_is_under_way(stage: Stage, stack: RunningSt
     chat, alice, bob = lunch(stage), stage.actor("alice"), stage.actor("bob")
     bob.opens(chat.screen)
     text = stage.unique("Hello")
-    with broken(stack, "relay", "frozen"):
+    with fault(stack, "relay", "frozen"):
         alice.sends(text, to=chat)
         assert not any(text in line for line in bob.lines())
     with pytest.raises(SeenAnyway):

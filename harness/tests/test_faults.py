@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from harness.errors import HarnessError
-from harness.faults.processes import Breakage, broken
+from harness.faults.catalogue import FAULTS, fault
 from harness.folders import Folders
 from harness.ports import free_port
 from harness.resources import HttpReady
@@ -52,20 +52,21 @@ def answer(stack: RunningStack, name: str) -> int | str:
 
 @pytest.mark.parametrize(("how", "expected"), [("killed", "ConnectError"), ("frozen", "ReadTimeout"), ("failing", 500)])
 def test_every_resource_of_the_kind_breaks_and_is_whole_again(
-    pair: RunningStack, how: Breakage, expected: int | str
+    pair: RunningStack, how: str, expected: int | str
 ) -> None:
-    with broken(pair, "web", how) as names:
-        assert names == ("web-1", "web-2")
-        assert [answer(pair, name) for name in names] == [expected, expected]
+    with fault(pair, "web", how) as breach:
+        assert breach.names == ("web-1", "web-2")
+        assert breach.what == f"web-1, web-2: {how}"
+        assert [answer(pair, name) for name in breach.names] == [expected, expected]
         assert answer(pair, "webbing") == 200
-    for name in names:
+    for name in breach.names:
         assert answer(pair, name) == 200
         assert pair.resource(name).state == "ready"
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen", "failing"])
-def test_it_is_whole_again_after_an_error_too(pair: RunningStack, how: Breakage) -> None:
-    with suppress(ZeroDivisionError), broken(pair, "web", how):
+def test_it_is_whole_again_after_an_error_too(pair: RunningStack, how: str) -> None:
+    with suppress(ZeroDivisionError), fault(pair, "web", how):
         raise ZeroDivisionError
     assert [answer(pair, name) for name in ("web-1", "web-2")] == [200, 200]
 
@@ -73,7 +74,7 @@ def test_it_is_whole_again_after_an_error_too(pair: RunningStack, how: Breakage)
 def test_what_is_frozen_lives_and_goes_on_as_the_same_process(pair: RunningStack) -> None:
     before = pair.resource("web-1").pid
     assert before is not None
-    with broken(pair, "web", "frozen"):
+    with fault(pair, "web", "frozen"):
         eventually(lambda: psutil.Process(before).status() == psutil.STATUS_STOPPED, within=2, what="it is stopped")
     assert is_alive(before)
     assert pair.resource("web-1").pid == before
@@ -81,23 +82,49 @@ def test_what_is_frozen_lives_and_goes_on_as_the_same_process(pair: RunningStack
 
 def test_what_is_killed_comes_back_as_another_process(pair: RunningStack) -> None:
     before = pair.resource("web-1").pid
-    with broken(pair, "web", "killed"):
+    with fault(pair, "web", "killed"):
         assert pair.resource("web-1").state != "ready"
     assert pair.resource("web-1").pid != before
 
 
-def test_nothing_is_broken_by_a_wrong_word(pair: RunningStack) -> None:
-    with pytest.raises(HarnessError, match="no resource of the kind 'database'"), broken(pair, "database", "killed"):
+def test_what_is_restarted_is_back_when_the_block_begins(pair: RunningStack) -> None:
+    before = pair.resource("web-1").pid
+    with fault(pair, "web-1", "restarted") as breach:
+        assert breach.names == ("web-1",)
+        assert answer(pair, "web-1") == 200
+        assert pair.resource("web-1").pid != before
+
+
+@pytest.mark.parametrize(
+    ("kind", "how", "settings", "told"),
+    [
+        ("database", "killed", {}, "no resource of the kind 'database'"),
+        ("web", "tickled", {}, "'tickled' on purpose"),
+        ("web", "paused", {}, "web can't be paused: that is for redis"),
+        ("layer", "killed", {}, "layer can't be killed"),
+        ("web", "killed", {"seconds": 1.0}, "killed has no setting 'seconds'"),
+        ("redis", "latency", {}, "latency wants to know: seconds"),
+        ("redis", "latency", {"second": 1.0}, "latency has no setting 'second'"),
+    ],
+)
+def test_nothing_is_broken_by_a_wrong_word(
+    pair: RunningStack, kind: str, how: str, settings: dict[str, float], told: str
+) -> None:
+    with pytest.raises(HarnessError, match=told) as caught, fault(pair, kind, how, **settings):
         pass
-    with pytest.raises(HarnessError, match="'tickled' on purpose"), broken(pair, "web", "tickled"):  # type: ignore[arg-type]  # a wrong word
-        pass
+    assert caught.value.hint
     assert [answer(pair, name) for name in ("web-1", "web-2")] == [200, 200]
+
+
+def test_every_fault_says_what_it_does() -> None:
+    assert all(one.about.endswith(".") for one in FAULTS.values())
+    assert FAULTS["latency"].settings == {"seconds": None, "jitter": 0.0, "seed": 0}
 
 
 def test_only_http_can_be_answered_with_failures(folders: Folders) -> None:
     with start_fakes(folders, fake("mute")) as stack:
         before = stack.resource("mute").pid
-        with pytest.raises(HarnessError, match="mute speaks no HTTP"), broken(stack, "mute", "failing"):
+        with pytest.raises(HarnessError, match="mute speaks no HTTP"), fault(stack, "mute", "failing"):
             pass
         assert stack.resource("mute").pid == before
         assert stack.resource("mute").state == "ready"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults.processes import broken
+from harness.faults.catalogue import fault
 from harness.folders import CHECKOUT
 from harness.stack import RunningStack
 
@@ -57,7 +57,7 @@ def test_many_play_at_once_with_true_latencies_and_take_turns(stack: RunningStac
 
 
 def test_what_does_not_arrive_fails_the_run(stack: RunningStack, people: Path) -> None:
-    with broken(stack, "relay", "frozen"):
+    with fault(stack, "relay", "frozen"):
         done = run_locust(stack, people, "--users", "1", "--run-time", "3s", "--json")
     assert done.returncode == 1, done.stdout + done.stderr
     assert counts(done.stdout, "PLAY")[1] >= 1
@@ -79,6 +79,8 @@ def test_missing_people_and_addresses_are_explained(tmp_path: Path) -> None:
         (["--users", "0"], "no number of users"),
         (["--run-time", "soon"], "no time such as 30s, 2m or 1h30m"),
         (["--run-time", "0m0s"], "give at least 1s"),
+        (["--break", "redis"], "--break wants KIND HOW"),
+        (["--break", "redis", "latency", "seconds=much"], "--break wants KIND HOW"),
     ],
 )
 def test_bad_options_start_nothing(tmp_path: Path, arguments: list[str], complaint: str) -> None:
@@ -94,3 +96,20 @@ def test_bad_options_start_nothing(tmp_path: Path, arguments: list[str], complai
     assert done.returncode == 2
     assert complaint in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.heavy
+def test_load_goes_on_while_redis_is_killed(tmp_path: Path) -> None:
+    command = ("--users", "3", "--run-time", "15s", "--break", "redis", "killed")
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtests", *command, "--html", str(tmp_path / "load.html")],
+        cwd=CHECKOUT,
+        env={**os.environ, "HARNESS_RUNS": str(tmp_path / "runs")},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "broken: redis: killed" in done.stdout
+    assert "whole again: redis" in done.stdout

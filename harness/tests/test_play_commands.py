@@ -87,8 +87,10 @@ def test_the_browser_is_found_and_told(command: Command, tmp_path: Path, monkeyp
     [
         (["scenario", "nonsense"], "There is no scenario 'nonsense'.\nThere are: ", 2),
         (["demo", "nonsense"], "There is no scenario 'nonsense'.\nThere are: ", 2),
-        (["scenario", "--url", "http://127.0.0.1:1"], "--url and --users belong together", 2),
-        (["scenario", "--url", "http://127.0.0.1:1", "--users", "/nowhere.json"], "/nowhere.json can't be read", 15),
+        (["scenario", "--target", "http://127.0.0.1:1"], "--target and --users belong together", 2),
+        (["scenario", "--target", "http://127.0.0.1:1", "--users", "/nowhere.json"], "/nowhere.json can't be read", 15),
+        (["scenario", "--safe"], "--safe and --yes are for a --target", 2),
+        (["scenario", "--safe", "--yes", "--target", "http://x", "--users", "x"], "choose one", 2),
         (["demo", "--services", "magic"], "'magic' is not one of", 2),
     ],
 )
@@ -109,28 +111,31 @@ def test_nothing_to_play_is_a_failure(tmp_path: Path, monkeypatch: pytest.Monkey
     assert caught.value.exit_code == 2
 
 
-def test_a_stack_that_is_not_there_fails_the_scenario_and_says_so(command: Command, tmp_path: Path) -> None:
+def test_a_target_that_is_not_there_is_one_sentence(command: Command, tmp_path: Path) -> None:
     people = tmp_path / "people.json"
     people.write_text(json.dumps([{"name": name, "password": "word"} for name in ("alice", "bob", "carol")]))
-    done = command("scenario", "two_people_chat", "--url", "http://127.0.0.1:1", "--users", str(people))
-    assert done.returncode == 1
-    assert "Unreachable" in done.stdout
-    assert "http://127.0.0.1:1/api/session" in done.stdout
+    done = command("scenario", "two_people_chat", "--target", "http://127.0.0.1:1", "--users", str(people))
+    assert done.returncode == 24
+    assert done.stderr.startswith("http://127.0.0.1:1 can't be reached: ")
     assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_scenarios_play_anywhere_by_address(command: Command, stack: RunningStack, tmp_path: Path) -> None:
-    done = command(
-        "scenario", "two_people_chat", "--json", "--url", stack.urls.app, "--users", str(stack.folder / "users.json")
-    )
+    users = str(stack.folder / "users.json")
+    done = command("scenario", "two_people_chat", "--json", "--safe", "--target", stack.urls.app, "--users", users)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
+    assert report["app"] == stack.urls.app
     (play,) = report["scenarios"]
     assert (play["name"], play["passed"]) == ("two_people_chat[web]", True)
     assert play["deliveries"][0]["count"] == 6
     (run,) = (tmp_path / "runs").iterdir()
     (suite,) = JUnitXml.fromfile(str(run / "junit.xml"))
     assert (suite.tests, suite.failures, suite.errors) == (1, 0, 0)
+    # It says that it is for development, so there is nothing to be careful about.
+    assert "nothing is written" not in done.stderr
+    for user in stack.users:
+        assert user.password not in done.stdout + done.stderr
 
 
 def test_a_demo_plays_on_the_stack_that_is_up_and_leaves_it(

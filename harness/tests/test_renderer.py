@@ -83,7 +83,8 @@ def test_a_second_look_for_the_build_does_no_work(stack: RunningStack, monkeypat
 @pytest.mark.stack
 def test_the_renderers_are_told_to_django_and_shown(stack: RunningStack) -> None:
     urls = [status.url for status in stack.resources() if status.name.startswith("renderer")]
-    assert stack.environment["RENDERER_URLS"].split(",") == urls
+    told = [f"http://{stack.proxies[name]}" for name in ("renderer-1", "renderer-2")]
+    assert stack.environment["RENDERER_URLS"].split(",") == told
     assert len(urls) == 2
     assert {entry["url"] for entry in stack.record()["resources"] if entry["name"].startswith("renderer")} == set(urls)
 

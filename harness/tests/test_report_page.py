@@ -6,12 +6,14 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.actors.errors import NotSeen, View
 from harness.play.errors import LostDelivery
+from harness.play.happenings import FaultSpan, LogSlice
 from harness.play.observers import Step
 from harness.report import REPORT_HTML, write_report
 from harness.tests.reporting import JPEG, LOOK, a_moment, a_play, page_of
@@ -112,7 +114,10 @@ def test_every_text_is_shown_as_text(tmp_path: Path, evidence: Path) -> None:
         for kind in ("does", "sees", "frame", "request", "screenshot", "console", "fault")
     ]
     play = a_play(NotSeen(HOSTILE, view), steps=[step], moments=moments, evidence=evidence, trace=HOSTILE)
-    plain = a_play(RuntimeError(f"{HOSTILE}\n{HOSTILE}"))
+    span = FaultSpan(what=HOSTILE, began=0.1, ended=1.0, figures={HOSTILE: 2})
+    log = LogSlice(resource=HOSTILE, lines=(HOSTILE, f"ERROR {HOSTILE}"), left_out=1)
+    play = replace(play, faults=(span,), logs=(log,), place=f"{HOSTILE}:1")
+    plain = replace(a_play(RuntimeError(f"{HOSTILE}\n{HOSTILE}")), skipped=HOSTILE)
     page = page_of(tmp_path, play, plain)
     tags = {tag for tag, _ in page.tags}
     assert "script" not in tags

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from harness.actors.errors import NotSeen, View
+from harness.play.happenings import FaultSpan, LogSlice
 from harness.play.observers import Step
 from harness.report import REPORT_HTML, REPORT_JSON, REPORT_JUNIT, write_report
 from harness.report.charts import Band, Bar, Lane, Mark, bars, lanes, sign, track
@@ -69,7 +71,11 @@ def test_no_file_of_a_report_tells_a_secret(tmp_path: Path) -> None:
     plays = [
         a_play(NotSeen(everything, view), steps=[step], moments=moments, trace=everything, evidence=evidence),
         a_play(RuntimeError(f"{everything}\n{everything}")),
+        replace(a_play(), skipped=everything),
     ]
+    span = FaultSpan(what=everything, began=0.05, ended=0.5, figures={everything: 1})
+    log = LogSlice(resource="backend-1", lines=(f"ERROR {everything}", everything) * 30, left_out=1)
+    plays[0] = replace(plays[0], faults=(span,), logs=(log,), place=f"{everything}:1")
     write_report(
         tmp_path,
         plays,

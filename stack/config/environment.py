@@ -33,6 +33,7 @@ OPTIONAL = (
     "FRONTEND_BUILD",
     "RENDERER_URLS",
     "FRONTEND_DEV_URL",
+    "LIVE_LOSSY",
     "HARNESS_RUN",
 )
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -57,6 +58,7 @@ class Environment:
         frontend_build: the folder that holds the built front end, ``renderer/`` and ``web/``; None without one.
         renderer_urls: origins of the renderers; without any, every page is a shell.
         frontend_dev_url: origin of the front end's development server, which renders pages if no other does.
+        live_lossy: batches of live events may be lost, repeated and reordered on purpose.
         run: which use of the harness started this process; empty elsewhere.
     """
 
@@ -74,6 +76,7 @@ class Environment:
     frontend_build: str | None
     renderer_urls: tuple[str, ...]
     frontend_dev_url: str | None
+    live_lossy: bool
     log_level: str
     run: str
 
@@ -135,6 +138,9 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         env.str("FRONTEND_DEV_URL", default="").strip(),
     )
     problems += _frontend_problems(build, renderers, dev_server, production=production)
+    live_lossy = env.bool("LIVE_LOSSY", default=False)
+    if live_lossy and production:
+        problems.append("LIVE_LOSSY may not be set in production: it is there to lose events")
     if problems:
         raise ImproperlyConfigured("; ".join(problems) + ".")
     return Environment(
@@ -152,6 +158,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         frontend_build=build or None,
         renderer_urls=renderers,
         frontend_dev_url=dev_server or None,
+        live_lossy=live_lossy,
         log_level=log_level,
         run=env.str("HARNESS_RUN", default=""),
     )

@@ -8,11 +8,13 @@ import redis
 from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Max, Min
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from stack.live import process
+from stack.live.models import Outbox
 from stack.pages import process as pages
 
 OK = "ok"
@@ -26,21 +28,42 @@ _migrated = False
 @require_safe
 @never_cache
 def healthz(_request: HttpRequest) -> JsonResponse:
-    """Answer 200 as long as the process lives, with how its pages came about; touches no service."""
-    return JsonResponse({"status": OK, "run": settings.HARNESS_RUN, "pages": pages.status()})
+    """Answer 200 as long as the process lives, with its figures; touches no service.
+
+    ``environment`` says what the deployment is for, so that tools can tell where they may write; ``live`` is where
+    the hub of this process stands in the event log and how many sockets it serves; ``pages``: how its pages came about.
+    """
+    return JsonResponse(
+        {
+            "status": OK,
+            "run": settings.HARNESS_RUN,
+            "environment": settings.STACK_ENV,
+            "live": process.status(),
+            "pages": pages.status(),
+        }
+    )
 
 
 @require_safe
 @never_cache
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Answer 200 when requests can be served and followed live, else 503; either names each check's state."""
+    """Answer 200 when requests can be served and followed live, else 503; either names each check's state.
+
+    ``outbox`` names the oldest and the newest change that no relay has taken yet (null for none or unknown): one that
+    is named again and again waits.
+    """
     checks = {"database": _told(_database)}
     checks["migrations"] = _told(_migrations) if checks["database"] == OK else "the database can't be reached"
     checks["redis"] = _told(_redis)
     checks["live"] = OK if process.status()["ready"] else "the hub does not follow the event log yet"
     checks["pages"] = pages.trouble() or OK
     ready = all(state == OK for name, state in checks.items() if name not in NOT_NEEDED)
-    body = {"status": OK if ready else "unready", "run": settings.HARNESS_RUN, "checks": checks}
+    body = {
+        "status": OK if ready else "unready",
+        "run": settings.HARNESS_RUN,
+        "checks": checks,
+        "outbox": _outbox() if checks["migrations"] == OK else None,
+    }
     return JsonResponse(body, status=200 if ready else 503)
 
 
@@ -67,6 +90,14 @@ def _migrations() -> str:
             return f"{len(missing)} to apply, first {missing[0][0]}: run manage.py prepare"
         _migrated = True
     return OK
+
+
+def _outbox() -> dict[str, int | None] | None:
+    try:
+        # Both ends of the primary key's index: the cost does not grow with what waits.
+        return Outbox.objects.aggregate(oldest=Min("id"), newest=Max("id"))
+    except Error:
+        return None
 
 
 def _redis() -> str:

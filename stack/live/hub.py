@@ -210,6 +210,9 @@ class Hub:
                 return
         snapshot = await readers.run(read_snapshot, identity.user)
         at = Position(snapshot["epoch"], snapshot["seq"])
+        if at.epoch != identity.at.epoch:
+            # Another database may lie below: who this user is there has not been asked yet.
+            raise NotReady("the log is another one")
         await self._reach(at)
         self._attach(socket, identity, at, [], snapshot=log.encode(snapshot))
 

@@ -12,13 +12,13 @@ from django.db.backends.utils import CursorWrapper
 Op: TypeAlias = dict[str, Any]
 
 # Nothing of this can be equal after a restore, a template clone or a fail-over, so an old cursor never looks valid.
-_EPOCH = """
+EPOCH = """
     left(encode(sha256(convert_to(concat_ws('/', life, schema_hash,
         (SELECT system_identifier FROM pg_control_system()),
         left(pg_walfile_name(pg_current_wal_lsn()), 8),
         (SELECT oid FROM pg_database WHERE datname = current_database())), 'UTF8')), 'hex'), 24)
 """
-_READ_HEAD = f"SELECT seq, {_EPOCH} FROM live_head WHERE id = 1"
+_READ_HEAD = f"SELECT seq, {EPOCH} FROM live_head WHERE id = 1"
 
 
 @dataclass(frozen=True)

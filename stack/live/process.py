@@ -26,6 +26,7 @@ def status() -> dict[str, Any]:
     position = None if _hub is None else _hub.position
     return {
         "ready": position is not None,
+        "epoch": None if position is None else position.epoch,
         "seq": None if position is None else position.seq,
         "sockets": 0 if _hub is None else len(_hub.roster),
     }

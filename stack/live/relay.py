@@ -118,16 +118,19 @@ class Relay:
                 await asyncio.sleep(_STANDBY_POLL)
                 return
             batch = await self._thread.run(self._take_the_lead)
+            took_lead = True
             self._enter(State.LEADING)
         else:
             batch = await self._thread.run(self._work)
+            took_lead = False
         if batch is None:
             await self._wait()
             return
         self._last_change = time.monotonic()
         self._last = batch.head
         self._patience = _PATIENCE
-        if batch.entries:
+        # A lead may begin another life of the log, which hubs would else learn from their next poll.
+        if batch.entries or took_lead:
             await self._send(batch)
 
     def _enter(self, state: State) -> None:

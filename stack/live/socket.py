@@ -111,12 +111,19 @@ async def _text(receive: Receive) -> str | None:
 
 
 async def _answer(identity: Identity, request: frames.Request) -> str:
+    answer: dict[str, Any]
     match request:
-        case Load(id=id_, scope=name):
-            answer = await readers.run(read_scope, identity.user, name)
-            return log.encode({"type": "scope", "id": id_, **answer})
-        case Page(id=id_, scope=name, entity=entity, before=before):
-            answer = await readers.run(read_page, identity.user, name, entity, before)
-            return log.encode({"type": "page", "id": id_, **answer})
+        case Load(scope=name):
+            answer = {"type": "scope", "id": request.id, **await readers.run(read_scope, identity.user, name)}
+        case Page(scope=name, entity=entity, before=before):
+            answer = {
+                "type": "page",
+                "id": request.id,
+                **await readers.run(read_page, identity.user, name, entity, before),
+            }
         case Hello():
             raise ProtocolError(Close.MALFORMED, "a second hello")
+    if answer["epoch"] != identity.at.epoch:
+        # Another database may lie below: who this user is there has not been asked yet.
+        raise NotReady("the log is another one")
+    return log.encode(answer)

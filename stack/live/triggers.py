@@ -17,6 +17,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from stack.live import probe
 from stack.live.models import Outbox
 from stack.live.registry import Entity, Membership, SignIn, registry
 from stack.live.scopes import user_scope
@@ -263,14 +264,15 @@ def problems(cursor: CursorWrapper) -> list[str]:
         elif mark != trigger.mark:
             found.append(f"trigger {trigger.name} on {trigger.table} is stale or disabled")
     found += [f"trigger {name} on {table} is left over" for table, name in present]
-    return found
+    return found + probe.problems(cursor)
 
 
 def install() -> list[str]:
-    """Bring the triggers in step with what is registered; tables in step already are not locked.
+    """Bring the triggers in step with what is registered, and the probe's functions with them; tables in step already
+    are not locked.
 
     Returns:
-        The names of the triggers that were made, replaced or dropped.
+        The names of the triggers and functions that were made, replaced or dropped.
     """
     changed = []
     with transaction.atomic(), connection.cursor() as cursor:
@@ -283,6 +285,7 @@ def install() -> list[str]:
         for _table, name in present:
             cursor.execute(f"DROP FUNCTION {quote(name)}() CASCADE")
             changed.append(name)
+        changed += probe.install(cursor)
     return changed
 
 

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
-from stack.config.settings.core import REDIS_URL
+from typing import Any
 
-CHANNEL_LAYERS = {
+from stack.config.settings.core import REDIS_URL
+from stack.config.settings.environment import ENVIRONMENT
+
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         # A Redis may be shared with other projects: what we keep there is ours by name.
         "CONFIG": {"hosts": [REDIS_URL], "prefix": "stack"},
     }
 }
+if ENVIRONMENT.live_lossy:
+    CHANNEL_LAYERS["default"]["BACKEND"] = "stack.live.lossy.LossyChannelLayer"
+    CHANNEL_LAYERS["default"]["CONFIG"]["control"] = REDIS_URL
 
 CACHES = {
     "default": {

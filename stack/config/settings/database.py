@@ -8,10 +8,9 @@ TIMEOUT = 5
 DATABASES = {
     "default": {
         **ENVIRONMENT.database,
+        "ENGINE": "stack.config.postgres",
         # Under ASGI each request has a thread of its own: a kept connection would be one a thread.
         "CONN_MAX_AGE": 0,
-        # Connections that a server restart or a database reset has ended are replaced by the pool before use.
-        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": TIMEOUT,
             # A server that is gone without a word is noticed in seconds, not in the kernel's quarter of an hour.
@@ -24,7 +23,7 @@ DATABASES = {
                 "min_size": 1,
                 "max_size": ENVIRONMENT.database_pool_size,
                 "timeout": TIMEOUT,
-                # Attempts begin anew with the next request, where the pool's own would come ever more rarely.
+                # A connection tries for as long by itself; the next request has it begin anew.
                 "reconnect_timeout": TIMEOUT,
             },
         },

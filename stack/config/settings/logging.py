@@ -1,16 +1,26 @@
 from __future__ import annotations
 
-from logging import LogRecord
+from logging import LogRecord, getLogger
 
 from stack.config.settings.environment import ENVIRONMENT
 
 
 def not_a_probe(record: LogRecord) -> bool:
     """Probes ask every moment, and hear the reason in the answer."""
+    if record.name == ACCESS_LOG and isinstance(record.args, tuple) and len(record.args) > PATH_ARGUMENT:
+        return str(record.args[PATH_ARGUMENT]).partition("?")[0] not in PROBES
     return getattr(getattr(record, "request", None), "path", "") not in PROBES
 
 
+def quiet_access_log() -> None:
+    """Leave probes out of the server's own log; named in LOGGING, that log would lose its handler."""
+    getLogger(ACCESS_LOG).addFilter(not_a_probe)
+
+
 PROBES = ("/healthz", "/readyz")
+ACCESS_LOG = "uvicorn.access"
+PATH_ARGUMENT = 2
+"""Where the path stands among what the server's log is told of a request."""
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -144,6 +144,7 @@ def test_all_wrong_values_at_once() -> None:
         ("SIGN_IN_RATE", "5/min"),
         ("SIGN_IN_RATE", "1000/min"),
         ("FRONTEND_DEV_URL", "http://127.0.0.1:3000"),
+        ("LIVE_LOSSY", "1"),
     ],
 )
 def test_production_refuses(name: str, value: str) -> None:

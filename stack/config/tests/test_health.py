@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from stack.config import health
+from stack.config.environment import StackEnv
 from stack.live import process
+from stack.live.models import Outbox
 
 
 @pytest.fixture
@@ -26,7 +29,22 @@ def test_alive_without_any_service(settings: Settings, django_assert_num_queries
     body = response.json()
     assert (body["status"], body["run"]) == ("ok", "run-7")
     assert set(body["pages"]) == {"rendered", "shells", "renderers"}
+    assert {"ready": False, "seq": None, "sockets": 0}.items() <= body["live"].items()
     assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.parametrize(("path", "told"), [("/healthz", False), ("/readyz?x", False), ("/api/chats", True)])
+def test_probes_are_no_lines_of_the_servers_log(path: str, told: bool) -> None:
+    log = logging.getLogger("uvicorn.access")
+    arguments = ("127.0.0.1:4", "GET", path, "1.1", 200)
+    record = log.makeRecord(log.name, logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', arguments, None)
+    assert bool(log.filter(record)) == told
+
+
+@pytest.mark.parametrize("environment", list(StackEnv))
+def test_it_says_what_it_is_for(settings: Settings, environment: StackEnv) -> None:
+    settings.STACK_ENV = environment
+    assert Client().get("/healthz").json()["environment"] == str(environment)
 
 
 @pytest.mark.django_db
@@ -37,7 +55,18 @@ def test_ready(settings: Settings) -> None:
     assert response.status_code == 200, response.content
     checks = {"database": "ok", "migrations": "ok", "redis": "ok", "live": "ok"}
     checks["pages"] = "no renderer is set (RENDERER_URLS): pages are shells"
-    assert response.json() == {"status": "ok", "run": "run-7", "checks": checks}
+    outbox = {"oldest": None, "newest": None}
+    assert response.json() == {"status": "ok", "run": "run-7", "checks": checks, "outbox": outbox}
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("hub")
+def test_changes_that_no_relay_has_taken_are_named_and_not_shown() -> None:
+    rows = [Outbox.objects.create(kind=Outbox.Kind.ENTITY, name="message", key="a-key") for _ in range(3)]
+    response = Client().get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["outbox"] == {"oldest": rows[0].pk, "newest": rows[-1].pk}
+    assert "a-key" not in response.content.decode()
 
 
 @pytest.mark.django_db
@@ -66,6 +95,7 @@ def test_unready_without_database(monkeypatch: pytest.MonkeyPatch) -> None:
     response = Client().get("/readyz")
     assert response.status_code == 503
     assert response.json()["checks"]["database"] == "failed: OperationalError"
+    assert response.json()["outbox"] is None
     assert "10.1.2.3" not in response.content.decode()
 
 

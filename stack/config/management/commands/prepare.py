@@ -15,6 +15,7 @@ from stack.config.environment import StackEnv
 from stack.config.management.commands.seed import Command as SeedCommand
 from stack.config.ownership import foreign_tables, tables
 from stack.config.seeding import OnlyStrangers, refuse_strangers
+from stack.live.renewal import start_over
 
 
 class Command(SeedCommand):
@@ -42,7 +43,10 @@ class Command(SeedCommand):
         call_command("migrate", interactive=False, verbosity=options["verbosity"], stdout=self.stdout)
         SessionStore.clear_expired()
         if not production:
-            self.seed(users=users)
+            seeded = self.seed(users=users)
+            if len(seeded.new_users) == len(seeded.users):
+                # Nobody has seen this database yet, so nobody needs to be told what it was filled with.
+                start_over()
 
     def _refuse_others(self) -> None:
         """Look before anything is written: DATABASE_URL may name a database that is not meant."""

@@ -27,7 +27,7 @@ class Command(BaseCommand):
             )
         self.seed(users=users, as_json=as_json)
 
-    def seed(self, *, users: Path | None, as_json: bool = False) -> None:
+    def seed(self, *, users: Path | None, as_json: bool = False) -> Seeded:
         """Seed and say what was made; generated passwords are told this once, to one place."""
         # Whoever can't be told of is not made.
         with transaction.atomic():
@@ -41,6 +41,7 @@ class Command(BaseCommand):
                 except OSError as error:
                     raise CommandError(f"{users} can't be written: {error.strerror}.") from error
         self._tell(seeded, with_passwords=users is None, as_json=as_json)
+        return seeded
 
     def _tell(self, seeded: Seeded, *, with_passwords: bool, as_json: bool) -> None:
         if as_json:

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from stack import notify
-from stack.live import log, triggers
+from stack.live import log, renewal, triggers
 from stack.live.db import repeatable_read
 from stack.live.relay import Relay
 
@@ -21,6 +21,7 @@ class Command(BaseCommand):
     manage.py live status     where the event log stands, and what waits
     manage.py live install    bring the database triggers in step with the code (migrate does it too)
     manage.py live new-epoch  make every client load a fresh snapshot, as after a restore
+    manage.py live start-over the same, and what waits to become events is forgotten: the snapshots hold it
     """
 
     requires_system_checks = ["models"]
@@ -32,6 +33,7 @@ class Command(BaseCommand):
             ("status", "Where the event log stands, and what waits"),
             ("install", "Bring the database triggers in step with the code"),
             ("new-epoch", "Make every client load a fresh snapshot"),
+            ("start-over", "The same, without the events of what waits"),
         ):
             commands.add_parser(name, help=text)
 
@@ -62,6 +64,12 @@ class Command(BaseCommand):
             log.lock_head(cursor)
             log.begin_new_life(cursor)
             head = log.read_head(cursor)
+        self._tell(head)
+
+    def start_over(self) -> None:
+        self._tell(renewal.start_over())
+
+    def _tell(self, head: log.Position) -> None:
         self.stdout.write(f"epoch {head.epoch} begins at seq {head.seq}")
 
 

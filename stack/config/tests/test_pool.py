@@ -1,0 +1,118 @@
+"""The connection pool: dead connections are replaced at once, and a database that is away is found when it is back."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from django.db import connection
+from psycopg import sql
+from psycopg_pool import PoolTimeout
+
+from stack.config.postgres.pool import PatientConnection, Pool
+
+SOON = 2.0
+"""Seconds: well below what psycopg's own pool waits before its second attempt for one dead connection and the next."""
+
+
+@pytest.fixture
+def server() -> Iterator[psycopg.Connection]:
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as made:
+        yield made
+
+
+@pytest.fixture
+def database(server: psycopg.Connection) -> Iterator[str]:
+    name = f"pool_{secrets.token_hex(4)}"
+    server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    yield name
+    for left in (name, f"{name}_away"):
+        server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(left)))
+
+
+@pytest.fixture
+def pool(database: str) -> Iterator[Pool]:
+    url = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}"))
+    with Pool(
+        url, kwargs={"autocommit": True}, connection_class=PatientConnection, min_size=6, max_size=6, timeout=5.0
+    ) as made:
+        made.wait()
+        yield made
+
+
+def end_sessions(server: psycopg.Connection, database: str) -> None:
+    server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+
+
+def rename(server: psycopg.Connection, old: str, new: str) -> None:
+    server.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new)))
+
+
+def works(pool: Pool) -> bool:
+    with pool.connection() as given:
+        return given.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_all_connections_dead_cost_no_time(pool: Pool, server: psycopg.Connection, database: str) -> None:
+    end_sessions(server, database)
+    began = time.monotonic()
+    assert all(works(pool) for _ in range(12))
+    assert time.monotonic() - began < SOON
+
+
+def test_a_database_that_is_away_for_a_moment_is_found_when_it_is_back(
+    pool: Pool, server: psycopg.Connection, database: str
+) -> None:
+    asked, found = threading.Event(), []
+
+    def ask() -> None:
+        asked.set()
+        found.append(works(pool))
+
+    end_sessions(server, database)
+    rename(server, database, f"{database}_away")
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert asked.wait(5)
+    # It has failed to connect at least once by then.
+    deadline = time.monotonic() + 5
+    while not pool.get_stats().get("requests_waiting"):
+        assert time.monotonic() < deadline
+    rename(server, f"{database}_away", database)
+    began = time.monotonic()
+    asking.join(10)
+    assert found == [True]
+    assert time.monotonic() - began < SOON
+
+
+def test_a_database_that_stays_away_is_an_error_in_time(pool: Pool, server: psycopg.Connection, database: str) -> None:
+    end_sessions(server, database)
+    rename(server, database, f"{database}_away")
+    began = time.monotonic()
+    with pytest.raises(PoolTimeout):
+        pool.getconn(timeout=0.5)
+    assert time.monotonic() - began < SOON
+
+
+def test_a_connection_in_the_midst_of_something_goes_back(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_connection: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool, "check_connection", interrupted)
+    for _ in range(10):
+        with pytest.raises(KeyboardInterrupt):
+            pool.getconn(timeout=1)
+    monkeypatch.undo()
+    assert works(pool)
+
+
+@pytest.mark.django_db
+def test_django_uses_it() -> None:
+    assert isinstance(connection.pool, Pool)  # type: ignore[attr-defined]
+    assert connection.vendor == "postgresql"
