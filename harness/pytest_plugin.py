@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import shlex
 from collections.abc import Callable, Generator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -257,6 +256,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("browser")
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Tell GitHub of a test that failed; the scenarios among them tell more, at the end."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if report.failed and crash is not None and not isinstance(report.longrepr, _Told):
+        from harness.report.github import annotate_test
+
+        annotate_test(report.nodeid, crash.message, file=Path(crash.path), line=crash.lineno, root=Path.cwd())
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note failures, for fixtures that ask."""
@@ -270,13 +278,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report of the plays."""
     played = session.config.stash[_played_key]
     if played.plays and played.folder is not None:
-        from harness.report import write_report
+        from harness.report import again_with_pytest, write_report
+        from harness.report.github import annotate
 
-        def repeat(play: Play) -> str:
-            file = os.path.relpath(play.scenario.path, session.config.invocation_params.dir)
-            return shlex.join(["python", "-m", "pytest", f"{file}::{play.name}"])
-
+        repeat = partial(again_with_pytest, start=session.config.invocation_params.dir)
         write_report(played.folder, played.plays, run=played.run, app=played.app, repeat=repeat)
+        annotate(played.plays, root=session.config.rootpath, run=played.run)
 
 
 def _play(scenario: Scenario, stack: RunningStack, pool: Pool, played: _Played, browsers: Browsers | None) -> None:

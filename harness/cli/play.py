@@ -15,6 +15,7 @@ from harness.cli.output import make_console, print_json
 from harness.cli.seats import EYES, KEEP, Seats, seats
 from harness.cli.venue import Venue, elsewhere, here, invited
 from harness.errors import HarnessError, SupervisorGone
+from harness.folders import Folders
 from harness.services.choose import CHOICES, Choice
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ Examples:
 @KEEP
 @SERVICES
 @REHEARSE
+@click.option("--seed", type=click.IntRange(0), help="Give the same chances again as a play that a report tells of.")
 @AS_JSON
 def scenario(
     names: tuple[str, ...],
@@ -74,6 +76,7 @@ def scenario(
     keep: bool,
     services: Choice,
     rehearse: bool,
+    seed: int | None,
     as_json: bool,
 ) -> int:
     """Play scenarios by name, all without names.
@@ -110,7 +113,7 @@ def scenario(
     ]
     opened = elsewhere(guests) if guests else here(services, console)
     with seats(seeing, console, keep=keep) as seated, opened as venue:
-        plays, _ = _play(picked, venue, seated, console, rehearsal=rehearse, pace=0.0, as_json=as_json)
+        plays, _ = _play(picked, venue, seated, console, rehearsal=rehearse, pace=0.0, seed=seed, as_json=as_json)
     return _code(plays)
 
 
@@ -212,6 +215,7 @@ def _play(
     rehearsal: bool,
     pace: float,
     as_json: bool,
+    seed: int | None = None,
     wait: Callable[[], None] | None = None,
 ) -> tuple[list[Play], Presenter]:
     from rich.markup import escape
@@ -219,6 +223,8 @@ def _play(
     from harness.play.presenter import Presenter
     from harness.play.runner import perform
     from harness.report import REPORT_HTML, REPORT_JSON, again, write_report
+    from harness.report.cleaning import Cleaner
+    from harness.report.github import annotate
 
     presenter = Presenter(console, pace=pace, wait=wait)
     options = (*venue.again, *(["--rehearse"] if rehearsal else []))
@@ -236,6 +242,7 @@ def _play(
                 eyes=one in seated.seeing,
                 browsers=seated.browsers,
                 keep=seated.keep or None,
+                seed=seed,
             )
             presenter.closes(play)
             plays.append(play)
@@ -247,6 +254,14 @@ def _play(
             app=venue.target.backends[0],
             repeat=lambda play: again(play, *options),
             secrets=venue.secrets,
+        )
+        annotate(
+            plays,
+            root=Folders.of_checkout().root,
+            run=venue.run,
+            cleaner=Cleaner.of_run(venue.folder, venue.secrets),
+            # Whoever asked for JSON gets nothing else; the log that GitHub reads holds both.
+            write=partial(click.echo, err=as_json),
         )
     presenter.ends(plays)
     console.print(f"report: {escape(str(venue.folder / REPORT_HTML))}", soft_wrap=True)

@@ -75,6 +75,11 @@ def is_there(address: str) -> bool:
     return True
 
 
+def is_gone(address: str) -> bool:
+    """Whether an engine was one of a moment: the very folder of its socket is no more."""
+    return address.startswith(_UNIX) and not Path(address.removeprefix(_UNIX)).parent.exists()
+
+
 @contextmanager
 def client(address: str, *, timeout: float = _ASKED_WITHIN) -> Generator[DockerClient]:
     """A client of the engine at ``address`` that waits ``timeout`` seconds for each answer.

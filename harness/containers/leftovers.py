@@ -61,6 +61,8 @@ def remove_of(folder: Path) -> bool:
     except (OSError, ValueError, KeyError):
         return False
     if not engine.is_there(address):
+        if engine.is_gone(address):
+            (folder / NOTE).unlink(missing_ok=True)
         return False
     removed = False
     with suppress(HarnessError), engine.client(address, timeout=_PATIENCE) as client:

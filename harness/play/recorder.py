@@ -47,8 +47,8 @@ class Recorder:
     def step(self, step: Step) -> None:
         if step.seconds is None:
             return
-        # Counted from its end: what is shown before a step is no part of it.
-        at = max(0.0, time.perf_counter() - self._began - step.seconds)
+        # A step that was not told when it began is counted from its end.
+        at = max(0.0, time.perf_counter() - self._began - step.seconds) if step.at is None else step.at
         with self._lock:
             self._steps.append(replace(step, at=at))
 

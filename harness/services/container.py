@@ -236,13 +236,16 @@ class _Keeper:
 def main() -> None:
     """Entry point: ends as the container ended, or with the error's code and its sentence as the last line."""
     from docker.errors import DockerException
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 
     spec = Spec(**json.loads(sys.argv[1]))
     try:
         try:
             code = _Keeper(spec).run()
-        except DockerException as error:
-            raise ServiceDidNotStart(f"The engine refused to run {spec.image}: {error}") from error
+        except (DockerException, RequestException, HTTPError) as error:
+            trouble = getattr(error, "explanation", None) or error
+            raise ServiceDidNotStart(f"The engine refused to run {spec.image}, or is gone: {trouble}") from error
     except HarnessError as error:
         sys.stderr.write(f"{error} {error.hint}".strip() + "\n")
         sys.exit(error.exit_code)

@@ -57,9 +57,10 @@ def reset(stack: RunningStack, state: str, *, within: float = FOLLOWED_WITHIN, t
         kept = KeepState(url=url, template=state, fingerprint=fingerprint)
         _make_sure(stack, kept, tell)
         states.restore(kept, carried=CARRIED)
-    # Postgres removes a database only when all of its disk is in order, which may take seconds; nobody needs to wait.
-    threading.Thread(target=_discard_old, args=(kept,), name="reset: the old database").start()
-    _until_followed(stack, kept, within)
+        # Postgres removes a database only when all its writing is done, which may take seconds; nobody need wait.
+        threading.Thread(target=_discard_old, args=(kept,), name="reset: the old database").start()
+        # Another reset meanwhile would take away what is waited for.
+        _until_followed(stack, kept, within)
 
 
 def _discard_old(kept: KeepState) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.containers import network, private, reaper
+from harness.containers import leftovers, network, private, reaper
 from harness.containers.__main__ import main
 from harness.containers.engine import find_engine
 from harness.containers.network import Network
@@ -171,6 +171,18 @@ def test_a_registry_without_ryuk_is_asked_once_a_day(tmp_path: Path, monkeypatch
     os.utime(note, (0, 0))
     reaper.start("unix:///nowhere.sock", tmp_path / "cache")
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize(("socket_folder", "asked_again"), [("there", True), ("nowhere", False)])
+def test_a_run_whose_engine_is_silent_is_asked_about_again_unless_the_engine_is_gone_for_good(
+    tmp_path: Path, socket_folder: str, asked_again: bool
+) -> None:
+    (tmp_path / "there").mkdir()
+    run = tmp_path / "20200101-000000-ffffff"
+    run.mkdir()
+    leftovers.note(run, f"unix://{tmp_path}/{socket_folder}/docker.sock")
+    assert leftovers.remove_of(run) is False
+    assert leftovers.has_note(run) is asked_again
 
 
 RULES = """\

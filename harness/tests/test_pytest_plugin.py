@@ -183,7 +183,9 @@ def test_a_failed_scenario_says_where_its_evidence_lies(stories: Path) -> None:
     assert "there is nothing to see" in (evidence / "failure.txt").read_text(encoding="utf-8")
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     assert [(one["name"], one["passed"]) for one in report["scenarios"]] == [("good", True), ("bad", False)]
-    assert report["scenarios"][1]["repeat"] == "python -m pytest scenarios/story.py::bad"
+    seed = report["scenarios"][1]["seed"]
+    repeat = f"HARNESS_SEED={seed} python -m pytest scenarios/story.py::bad"
+    assert report["scenarios"][1]["repeat"] == repeat
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "1 of 2 plays failed" in page
     assert "There is nothing to see." in page

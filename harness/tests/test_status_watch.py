@@ -228,6 +228,7 @@ def test_a_stack_tells_its_health_events_sockets_and_lag(stack: RunningStack, st
         actor.opens("/chats")
     relays = [status.name for status in stack.resources() if status.name.startswith("relay")]
     with Pulse(stack) as pulse:
+        eventually(lambda: pulse.beat().events_per_second is not None, within=20, what="it was asked twice")
         chat = alice.starts_chat(stage.unique("Lunch"), with_=[bob])
         eventually(lambda: (pulse.beat().events_per_second or 0) > 0, within=20, what="events were counted")
         beat = pulse.beat()
