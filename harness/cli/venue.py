@@ -55,7 +55,7 @@ def here(services: Choice, console: Console) -> Generator[Venue]:
         console.print(f"[dim]playing on the stack that is up, run {stack.run_id}[/]")
     except NotRunning:
         with StartProgress(console) as progress:
-            options = StackOptions(services=services, scale={"backend": 2})
+            options = StackOptions(services=services, scale={"backend": 2}, proxies=True)
             stack, borrowed = start_stack(options, on_progress=progress), False
     # Closing lets go of a stack that somebody else started, and ends our own.
     with stack:

@@ -10,12 +10,15 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+import psutil
+
 from harness.containers import local, private
 from harness.containers.engine import Engine, client
 from harness.containers.images import have_image
 from harness.errors import HarnessError, SourceUnusable
 from harness.folders import Folders
 from harness.services.containers import IMAGES, POSTGRES_IMAGE, REDIS_IMAGE
+from harness.stack import sweep
 
 USAGE = """\
 Usage: python -m harness.containers COMMAND [ARGUMENT]...
@@ -73,15 +76,13 @@ def _run(command: Sequence[str]) -> int:
 
 
 def _end(process: subprocess.Popen[bytes], *, patience: float) -> None:
-    """End the command. One that got a Ctrl-C as well gets ``patience`` seconds to end in its own way."""
-    for ask in (None, process.terminate, process.kill):
-        if ask is not None:
-            ask()
-        try:
-            process.wait(patience if ask is None else _GRACE)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+    """End the command and all below it; what got a Ctrl-C as well has ``patience`` seconds to end in its own way."""
+    family = sweep.tree([process.pid])
+    _, alive = psutil.wait_procs(family, timeout=patience)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for member in alive:
+            sweep.send(member, number)
+        _, alive = psutil.wait_procs(alive, timeout=_GRACE)
 
 
 @contextmanager

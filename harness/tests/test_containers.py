@@ -305,11 +305,13 @@ def test_kept_data_survives_and_is_durable(place: Folders, engine: Engine) -> No
 
 # A harness of its own: starts containers, tells the run's id, waits.
 HARNESS = """
-import json, sys, time
+import json, signal, sys, time
 from pathlib import Path
 from harness.folders import CHECKOUT, Folders
 from harness.stack import StackOptions, start_stack
 from harness.stack.plan import SERVICES
+# Whoever runs the tests in the background may have it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 place = Path(sys.argv[1])
 folders = Folders(CHECKOUT, place / "runs", place / "data", CHECKOUT / ".cache")
 with start_stack(StackOptions(services="containers", resources=SERVICES), folders=folders) as stack:
