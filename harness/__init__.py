@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from harness.play.runner import Play, perform
     from harness.play.scenario import Scenario, discover, pick, scenario
     from harness.play.stage import Stage, Target
-    from harness.services.choose import CHOICES as SERVICE_CHOICES
+    from harness.services.choose import SERVICE_CHOICES
     from harness.stack import RunningStack, StackOptions, attach, start_stack
 
 __all__ = [
@@ -154,6 +154,7 @@ _HOMES = {
     "harness.play.runner": ("Play", "perform"),
     "harness.play.scenario": ("Scenario", "discover", "pick", "scenario"),
     "harness.play.stage": ("Stage", "Target"),
+    "harness.services.choose": ("SERVICE_CHOICES",),
     "harness.stack": ("RunningStack", "StackOptions", "attach", "start_stack"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -161,8 +162,6 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
-    if name == "SERVICE_CHOICES":
-        return importlib.import_module("harness.services.choose").CHOICES
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(home), name)

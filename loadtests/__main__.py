@@ -17,8 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import SERVICE_CHOICES as CHOICES
-from harness import HarnessError, RunningStack, StackOptions, fault, start_stack
+from harness import SERVICE_CHOICES, HarnessError, RunningStack, StackOptions, fault, start_stack
 
 HERE = Path(__file__).resolve().parent
 PEOPLE_PER_USER = 3
@@ -135,7 +134,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--users", "-u", type=_positive, default=20, help="plays at the same time (default: 20)")
     parser.add_argument("--run-time", "-t", type=_seconds, default=30, help="30s, 2m, 1h30m (default: 30s)")
     parser.add_argument("--html", type=Path, help="where the report goes (default: load.html in the run folder)")
-    parser.add_argument("--services", choices=CHOICES, default="auto", help="source of Postgres and Redis")
+    parser.add_argument("--services", choices=SERVICE_CHOICES, default="auto", help="source of Postgres and Redis")
     parser.add_argument(
         "--break",
         dest="breaks",

@@ -26,13 +26,12 @@ def redis_dies_in_the_middle_of_a_talk(stage: Stage) -> None:
         bob.sees(hello, within=2)
 
     for how, cue in (("killed", "Redis is gone. Keep talking."), ("paused", "Now it is there and says nothing.")):
-        with stage.step(f"Redis is {how}", cue=cue, budget=30):
-            with stage.broken("redis", how):
-                question, answer = stage.unique("Can you hear me?"), stage.unique("Loud and clear.")
-                alice.sends(question, to=chat)
-                bob.sees(question, within=LATE)
-                bob.sends(answer, to=chat)
-                alice.sees(answer, within=LATE)
+        with stage.step(f"Redis is {how}", cue=cue, budget=30), stage.broken("redis", how):
+            question, answer = stage.unique("Can you hear me?"), stage.unique("Loud and clear.")
+            alice.sends(question, to=chat)
+            bob.sees(question, within=LATE)
+            bob.sends(answer, to=chat)
+            alice.sees(answer, within=LATE)
 
     with stage.step("Redis is back", cue="Nobody had to do anything.", budget=15):
         goodbye = stage.unique("See you!")

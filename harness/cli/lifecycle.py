@@ -12,7 +12,7 @@ import click
 from harness.cli.output import LogPrinter, StartProgress, make_console, print_json, show_stack
 from harness.errors import SupervisorGone
 from harness.folders import Folders
-from harness.services.choose import CHOICES, Choice
+from harness.services.choose import SERVICE_CHOICES, Choice
 from harness.stack import RunningStack, Snapshot, StackOptions, attach, start_stack
 from harness.stack.logs import Follower
 from harness.stack.plan import SCALABLE
@@ -50,7 +50,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON, sign-ins included; words go to stderr.")
 @click.option(
     "--services",
-    type=click.Choice(CHOICES),
+    type=click.Choice(SERVICE_CHOICES),
     default="auto",
     show_default=True,
     help="Where Postgres and Redis come from; auto: DATABASE_URL and REDIS_URL if set, else containers if an engine"

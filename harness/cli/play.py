@@ -16,7 +16,7 @@ from harness.cli.seats import EYES, KEEP, Seats, seats
 from harness.cli.venue import Venue, elsewhere, here, invited
 from harness.errors import HarnessError, SupervisorGone
 from harness.folders import Folders
-from harness.services.choose import CHOICES, Choice
+from harness.services.choose import SERVICE_CHOICES, Choice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +33,7 @@ FAILED = 1
 
 SERVICES = click.option(
     "--services",
-    type=click.Choice(CHOICES),
+    type=click.Choice(SERVICE_CHOICES),
     default="auto",
     show_default=True,
     help="Where Postgres and Redis of a stack that is started come from.",

@@ -10,7 +10,7 @@ from harness.errors import SourceUnusable
 from harness.services.types import Service, Source
 
 Choice = Literal["auto", "url", "containers", "embedded"]
-CHOICES: tuple[Choice, ...] = ("auto", "url", "containers", "embedded")
+SERVICE_CHOICES: tuple[Choice, ...] = ("auto", "url", "containers", "embedded")
 
 
 def choose(
