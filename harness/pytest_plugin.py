@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from harness.play.runner import Play
     from harness.play.scenario import Scenario
     from harness.play.stage import Stage
+    from harness.report.github import Commands
     from harness.stack import RunningStack
 
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
@@ -43,6 +44,7 @@ SERVICE_URLS = ("DATABASE_URL", "REDIS_URL")
 _services_key = pytest.StashKey["_Services"]()
 _failed_key = pytest.StashKey[bool]()
 _played_key = pytest.StashKey["_Played"]()
+_commands_key = pytest.StashKey["Commands"]()
 
 
 class _Services:
@@ -146,10 +148,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "stack: needs a whole running stack")
     config.addinivalue_line("markers", "browser: needs a browser")
     config.stash[_played_key] = _Played()
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from harness.report.github import Commands
+
+        config.stash[_commands_key] = commands = Commands()
+        config.pluginmanager.register(_Annotator(config.rootpath, commands), "harness-annotator")
+        commands.begin()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the services that were started for these tests."""
+    commands = config.stash.get(_commands_key, None)
+    if commands is not None:
+        commands.end()
     services = config.stash.get(_services_key, None)
     if services is not None:
         services.close()
@@ -256,13 +267,22 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("browser")
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Tell GitHub of a test that failed; the scenarios among them tell more, at the end."""
-    crash = getattr(report.longrepr, "reprcrash", None)
-    if report.failed and crash is not None and not isinstance(report.longrepr, _Told):
-        from harness.report.github import annotate_test
+class _Annotator:
+    """Tells GitHub of tests that failed; scenarios among them tell more, at the end."""
 
-        annotate_test(report.nodeid, crash.message, file=Path(crash.path), line=crash.lineno, root=Path.cwd())
+    def __init__(self, root: Path, commands: Commands) -> None:
+        self._root = root
+        self._commands = commands
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called by pytest."""
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if report.failed and crash is not None and not isinstance(report.longrepr, _Told):
+            from harness.report.github import annotate_test
+
+            place = Path(crash.path)
+            told = self._commands.tell
+            annotate_test(report.nodeid, crash.message, file=place, line=crash.lineno, root=self._root, write=told)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -283,7 +303,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
         repeat = partial(again_with_pytest, start=session.config.invocation_params.dir)
         write_report(played.folder, played.plays, run=played.run, app=played.app, repeat=repeat)
-        annotate(played.plays, root=session.config.rootpath, run=played.run)
+        commands = session.config.stash.get(_commands_key, None)
+        if commands is not None:
+            annotate(played.plays, root=session.config.rootpath, run=played.run, write=commands.tell)
 
 
 def _play(scenario: Scenario, stack: RunningStack, pool: Pool, played: _Played, browsers: Browsers | None) -> None:

@@ -5,11 +5,12 @@ They are remembered here, not handed from one to the next: whoever forgot to han
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 SIGNING = frozenset(
@@ -45,11 +46,26 @@ def is_protected(base: str) -> bool:
 
 
 def refuses(base: str, method: str, path: str) -> bool:
-    """Whether this request to the server at `base` would write where nothing may be written."""
-    return is_protected(base) and method.upper() not in READING and (method.upper(), urlsplit(path).path) not in SIGNING
+    """Whether this request to the server at `base` would write where nothing may be written.
+
+    `path` may be a whole address, of any server.
+    """
+    if method.upper() in READING or (method.upper(), urlsplit(path).path) in SIGNING:
+        return False
+    return is_protected(base) or ("://" in path and is_protected(urljoin(base, path)))
 
 
 def _origin(base: str) -> str:
     parts = urlsplit(base.lower())
     default = {"http": 80, "https": 443}.get(parts.scheme)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or default}"
+    return f"{parts.scheme}://{_host(parts.hostname or '')}:{parts.port or default}"
+
+
+def _host(name: str) -> str:
+    """One spelling of a host; this machine by any of its own names is the same one."""
+    name = name.rstrip(".")
+    try:
+        here = ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        here = name == "localhost" or name.endswith(".localhost")
+    return "localhost" if here else name

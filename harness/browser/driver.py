@@ -24,6 +24,8 @@ from harness.errors import NoBrowser
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Playwright
 
+    from harness.browser.guard import Guard
+
 T = TypeVar("T")
 Position = tuple[int, int]
 
@@ -81,6 +83,7 @@ class Browsers:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._playwright: asyncio.Task[Playwright] | None = None
         self._browsers: dict[Position, asyncio.Task[Browser]] = {}
+        self._guards: dict[Position, Guard] = {}
         self._next: Position = (0, 0)
         self._left: dict[Position, int] = {}
         self._closed = False
@@ -152,6 +155,16 @@ class Browsers:
             self._browsers[key] = asyncio.ensure_future(self._launch(key))
         return await asyncio.shield(self._browsers[key])
 
+    async def guard(self, base: str, position: Position = (0, 0)) -> None:
+        """On the driving thread: the browser at this place writes nothing while the server at `base` is protected."""
+        from harness.browser.guard import Guard
+
+        browser = await self.browser(position)
+        key = position if self.visible else (0, 0)
+        if key not in self._guards:
+            self._guards[key] = Guard(browser)
+        await self._guards[key].watch(base)
+
     def close(self) -> None:
         """End all browsers and the thread. Harmless if nothing was started or it has ended already."""
         with self._starting:
@@ -214,6 +227,7 @@ class Browsers:
             with contextlib.suppress(Exception):
                 await (await launched).close()
         self._browsers.clear()
+        self._guards.clear()
         if self._playwright is not None:
             with contextlib.suppress(Exception):
                 await (await self._playwright).stop()

@@ -100,6 +100,8 @@ class Tab:
     async def open(self, *, patience: float) -> None:
         """Open an empty window; `patience`: seconds that anything done to its page may take."""
         browser = await self._browsers.browser(self._position)
+        if safety.is_protected(self._base):
+            await self._browsers.guard(self._base, self._position)
         size = {"width": self._window.width, "height": self._window.height}
         self._context = await browser.new_context(
             base_url=self._base,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @contextmanager
 def killed(stack: RunningStack, name: str) -> Generator[None]:
     """The process is killed; afterwards it is started again and ready."""
+    _is_there(stack, name)
     stack.kill(name)
     try:
         yield
@@ -30,6 +31,7 @@ def killed(stack: RunningStack, name: str) -> Generator[None]:
 @contextmanager
 def frozen(stack: RunningStack, name: str) -> Generator[None]:
     """The process is stopped where it is: it keeps its port and its connections and answers nobody."""
+    _is_there(stack, name)
     stack.kill(name, signal.SIGSTOP)
     try:
         yield
@@ -44,9 +46,17 @@ def restarted(stack: RunningStack, name: str) -> Generator[None]:
     yield
 
 
+def _is_there(stack: RunningStack, name: str) -> None:
+    if stack.resource(name).state == "done":
+        raise HarnessError(
+            f"{name} has done its work and ended, so there is no process of it to break.",
+            hint="Choose one that runs: harness status",
+        )
+
+
 @contextmanager
 def failing(stack: RunningStack, name: str) -> Generator[None]:
-    """A server in the process's place answers every request with 500."""
+    """A server in the process's place answers every request with 500, where the process speaks HTTP."""
     url = stack.resource(name).url
     address = urlsplit(url or "")
     if address.scheme != "http" or address.port is None:

@@ -24,7 +24,7 @@ Figures = Callable[[], Mapping[str, float]]
 
 NOT_BREAKABLE = "Start it with: harness up --faults"
 
-_PAUSE_MS, _RENEW = 5000, 1.0
+_TURN_MS, _RENEW = 5000, 1.0
 # As the stack's lossy channel layer reads and writes them.
 _RATES, _COUNTS = "stack:lossy", "stack:lossy:counts"
 _HARMS = {b"drop": "dropped", b"duplicate": "duplicated", b"reorder": "reordered"}
@@ -35,17 +35,18 @@ _CONNECT_WITHIN = 10
 
 @contextmanager
 def paused(stack: RunningStack, name: str) -> Generator[Figures]:
-    """Redis takes every command and answers none until the end (CLIENT PAUSE).
+    """Redis takes whatever is written or published and answers none of it until the end (CLIENT PAUSE WRITE).
 
-    Figures: ``paused`` seconds. Raises HarnessError if the server does not pause.
+    Reads go on: a pause of everything would hold up its own renewal and its own end as well. Figures: ``paused``
+    seconds. Raises HarnessError if the server does not pause.
     """
     url = stack.direct["REDIS_URL"]
     began, ended = time.monotonic(), threading.Event()
     with _redis(url) as client:
 
         def pause() -> None:
-            # In short turns, as nobody ends it for a harness that was killed.
-            client.execute_command("CLIENT", "PAUSE", _PAUSE_MS, "ALL")
+            # In turns, as nobody ends it for a harness that was killed.
+            client.execute_command("CLIENT", "PAUSE", _TURN_MS, "WRITE")
 
         def go_on() -> None:
             while not ended.wait(_RENEW):
@@ -62,7 +63,9 @@ def paused(stack: RunningStack, name: str) -> Generator[Figures]:
         finally:
             ended.set()
             thread.join()
-            client.execute_command("CLIENT", "UNPAUSE")
+            # A Redis that was killed meanwhile has forgotten it.
+            with suppress(redis.RedisError):
+                client.execute_command("CLIENT", "UNPAUSE")
 
 
 @contextmanager
@@ -74,10 +77,13 @@ def idle_transaction(stack: RunningStack, name: str) -> Generator[Figures]:
     with _connect(stack.direct["DATABASE_URL"], name) as watching, _connect(stack.direct["DATABASE_URL"], name) as idle:
         idle.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         own = _number(idle, "SELECT pg_current_xact_id()::text::bigint")
-        began = time.monotonic()
+        began, newest = time.monotonic(), own
 
         def figures() -> Mapping[str, float]:
-            newest = _number(watching, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+            nonlocal newest
+            # A server that was killed meanwhile has told what there was to tell.
+            with suppress(psycopg.Error):
+                newest = _number(watching, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
             return {"held": round(time.monotonic() - began, 3), "kept_back": newest - own}
 
         try:
@@ -143,7 +149,7 @@ def lossy(
         def lose() -> None:
             client.hset(_RATES, mapping=dict(rates))
             # Nobody ends it for a harness that was killed.
-            client.pexpire(_RATES, _PAUSE_MS)
+            client.pexpire(_RATES, _TURN_MS)
 
         def go_on() -> None:
             while not ended.wait(_RENEW):
@@ -178,7 +184,7 @@ def _answers(url: str) -> bool:
     no_retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
     with redis.Redis.from_url(url, socket_timeout=_PROBE, retry=no_retry) as probe:
         try:
-            probe.get("harness:paused")
+            probe.publish("harness:paused", "")
         except redis.TimeoutError:
             return False
     return True

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.errors import HarnessError
 from harness.play.observers import Step
 from harness.stack.logs import Follower
 
@@ -23,7 +23,7 @@ class FaultSpan:
     """``redis: latency, seconds 0.5``."""
     began: float
     ended: float | None
-    """None if it could not be undone."""
+    """None if it was still in force when the play was over."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """What it bit: ``{"refused": 3}``."""
 
@@ -53,12 +53,16 @@ class Faults:
     @contextmanager
     def span(self, what: str, figures: Callable[[], Mapping[str, float]]) -> Generator[None]:
         """A fault for the length of the block; `figures` are asked for when it ends."""
-        place, began = len(self._spans), self._seconds()
-        self._spans.append(FaultSpan(what=what, began=began, ended=None))
+        place, span = len(self._spans), FaultSpan(what=what, began=self._seconds(), ended=None)
+        self._spans.append(span)
         try:
             yield
         finally:
-            self._spans[place] = FaultSpan(what=what, began=began, ended=self._seconds(), figures=figures())
+            span = replace(span, ended=self._seconds())
+            # Who counts may be broken as well, which must not hide why the block ended.
+            with suppress(HarnessError):
+                span = replace(span, figures=figures())
+            self._spans[place] = span
 
 
 class StepLogs:
@@ -94,9 +98,3 @@ class StepLogs:
 
     def moment(self, moment: object) -> None:
         """Not kept here."""
-
-
-def clock() -> Callable[[], float]:
-    """Seconds since this was called."""
-    began = time.perf_counter()
-    return lambda: time.perf_counter() - began

@@ -55,29 +55,31 @@ class Place:
                     yield node.id, shown if len(shown) <= VALUE else f"{shown[:VALUE]}…"
 
 
+def failed_line(play: Play) -> tuple[FrameType, int] | None:
+    """The innermost line of the failure that stands in the scenario's folder; None where none does.
+
+    It may be in a helper or a thread. A message that is lost at the end fails in no line of the scenario.
+    """
+    trace = None if play.failure is None else play.failure.__traceback__
+    folder, found = play.scenario.path.parent, None
+    for frame, line in traceback.walk_tb(trace):
+        if Path(frame.f_code.co_filename).parent == folder:
+            found = frame, line
+    return found
+
+
 def place_of(play: Play) -> Place:
-    """The scenario's own line that failed; where none did, as when a message is lost at the end, its first line."""
-    file = play.scenario.path
-    frame, line = None, 0
-    if play.failure is not None:
-        # The last line of the scenario's file is the nearest: it may have been in a thread or in a helper.
-        for one, number in traceback.walk_tb(play.failure.__traceback__):
-            if Path(one.f_code.co_filename) == file:
-                frame, line = one, number
-    shown = findable(file)
-    if play.place is not None:
-        shown, _, number_text = play.place.rpartition(":")
-        if int(number_text) != line:
-            frame, line = None, int(number_text)
-        if Path(shown).name != file.name:
-            file = Path(shown) if Path(shown).exists() else Folders.of_checkout().root / shown
+    """The scenario's own line that failed; where none did, its first line."""
+    found = failed_line(play)
+    frame, line = found or (None, 0)
+    file = play.scenario.path if frame is None else Path(frame.f_code.co_filename)
     source = _source(file)
     tree = _parsed(source)
-    if not line:
+    if frame is None:
         code = play.scenario.function.__code__
         line = _definition(tree, code.co_name, code.co_firstlineno)
     statement = _innermost(tree, line)
-    return Place(file=shown, line=line, statement=statement, code=_code(source, statement, line), frame=frame)
+    return Place(file=findable(file), line=line, statement=statement, code=_code(source, statement, line), frame=frame)
 
 
 def findable(file: Path) -> str:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from harness import locks
 from harness.actors.errors import ActorError, NeedsControl
-from harness.folders import Folders
 from harness.play.errors import ScenarioUnusable
 from harness.play.happenings import FaultSpan, LogSlice, StepLogs
 from harness.play.moments import Moment
 from harness.play.observers import Observer, Step
 from harness.play.people import Pool
+from harness.play.places import failed_line, findable
 from harness.play.recorder import Recorder, Timing
 from harness.play.scenario import Scenario
 from harness.play.stage import Stage, Target
@@ -63,8 +63,6 @@ class Play:
     """What was broken on purpose."""
     logs: tuple[LogSlice, ...] = ()
     """What the resources wrote during the step that failed."""
-    place: str | None = None
-    """The scenario's own line that failed: ``scenarios/chat.py:31``."""
 
     @property
     def name(self) -> str:
@@ -78,6 +76,12 @@ class Play:
     @property
     def error(self) -> str | None:
         return None if self.failure is None else f"{type(self.failure).__name__}: {self.failure}"
+
+    @property
+    def place(self) -> str | None:
+        """The scenario's own line that failed: ``scenarios/chat.py:31``; None if none did."""
+        found = failed_line(self)
+        return None if found is None else f"{findable(Path(found[0].f_code.co_filename))}:{found[1]}"
 
 
 def way_name(scenario: Scenario, *, eyes: bool) -> str:
@@ -132,6 +136,8 @@ def perform(
             _clear(evidence)
         with ExitStack() as opened:
             opened.enter_context(_turn(scenario, target))
+            # To wait for others is no part of the play.
+            began, start = datetime.now(UTC), time.perf_counter()
             stage = opened.enter_context(
                 Stage(
                     target,
@@ -183,7 +189,6 @@ def perform(
         skipped=skipped,
         faults=faults,
         logs=() if failure is None else written,
-        place=None if failure is None else _place(failure, scenario),
     )
 
 
@@ -207,16 +212,6 @@ def _seed() -> int:
     if given and not given.isdecimal():
         raise ScenarioUnusable(f"{SEED} must be a whole number, not {given!r}.")
     return int(given) if given else secrets.randbits(32)
-
-
-def _place(failure: BaseException, scenario: Scenario) -> str | None:
-    """The innermost line of the failure that stands in the scenario's folder."""
-    folder = scenario.path.parent
-    lines = [frame for frame in traceback.extract_tb(failure.__traceback__) if Path(frame.filename).parent == folder]
-    if not lines:
-        return None
-    file, root = Path(lines[-1].filename), Folders.of_checkout().root
-    return f"{file.relative_to(root) if file.is_relative_to(root) else file}:{lines[-1].lineno}"
 
 
 def _eyes(scenario: Scenario, browsers: Browsers | None, folder: Path | None, opened: ExitStack) -> Eyes:

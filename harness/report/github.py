@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,41 @@ SUMMARY_BYTES = 900_000
 """A step's summary is refused as a whole beyond one MiB."""
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~$@-])")
+
+
+class Commands:
+    """Between `begin` and `end` GitHub takes nothing for a command that is printed, but for what is told here.
+
+    What a program under test has printed is printed again where a test fails, and may look like a command. Harmless
+    outside of a workflow.
+    """
+
+    def __init__(
+        self, *, environ: Mapping[str, str] | None = None, write: Callable[[str], None] = click.echo
+    ) -> None:
+        self._heard = (os.environ if environ is None else environ).get("GITHUB_ACTIONS") == "true"
+        self._write = write
+        # Whoever knew it could speak in between.
+        self._word = secrets.token_hex(16)
+
+    def begin(self) -> None:
+        """Let nobody else give commands."""
+        self._give(f"::stop-commands::{self._word}")
+
+    def end(self) -> None:
+        """Let everybody give commands again."""
+        self._give(f"::{self._word}::")
+
+    def tell(self, command: str) -> None:
+        """Give a command all the same."""
+        self.end()
+        self._give(command)
+        self.begin()
+
+    def _give(self, command: str) -> None:
+        if self._heard:
+            # A command begins its line, and pytest's line of dots is not at its end.
+            self._write(f"\n{command}")
 
 
 def annotate(

@@ -121,6 +121,15 @@ def test_every_fault_says_what_it_does() -> None:
     assert FAULTS["latency"].settings == {"seconds": None, "jitter": 0.0, "seed": 0}
 
 
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_what_has_done_its_work_is_not_broken(how: str, folders: Folders) -> None:
+    with start_fakes(folders, task("prepare", "pass")) as stack:
+        with pytest.raises(HarnessError, match="prepare has done its work") as caught, fault(stack, "prepare", how):
+            pass
+        assert caught.value.hint
+        assert stack.resource("prepare").state == "done"
+
+
 def test_only_http_can_be_answered_with_failures(folders: Folders) -> None:
     with start_fakes(folders, fake("mute")) as stack:
         before = stack.resource("mute").pid

@@ -235,3 +235,22 @@ def test_trouble_with_the_services_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "DATABASE_URL" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_only_the_annotations_are_commands_to_github(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "def test_good(): pass\ndef test_bad():\n    print('::add-mask::e')\n    assert False, 'why'\n", encoding="utf-8"
+    )
+    done = run_pytest(tmp_path, "-q", "test_it.py", GITHUB_ACTIONS="true")
+    heard: list[str] = []
+    word: str | None = None
+    for line in done.stdout.splitlines():
+        if word is None and line.startswith("::stop-commands::"):
+            word = line.removeprefix("::stop-commands::")
+        elif line == f"::{word}::":
+            word = None
+        elif word is None and line.startswith("::"):
+            heard.append(line)
+    assert "::add-mask::e" in done.stdout.splitlines()
+    assert [line[:33] for line in heard] == ["::error file=test_it.py,line=4,ti"], done.stdout
+    assert word is None

@@ -39,7 +39,6 @@ def a_failed_play(evidence: Path | None = None) -> Play:
     return replace(
         play,
         seed=815,
-        place="scenarios/chat.py:1",
         faults=(
             FaultSpan(what="redis: killed", began=0.5, ended=2.0, figures={"refused": 3, "cut": 0}),
             FaultSpan(what="relay-1: frozen", began=1.0, ended=None),

@@ -10,7 +10,7 @@ import pytest
 
 from harness.folders import CHECKOUT
 from harness.report.cleaning import MASK
-from harness.report.github import SUMMARY_BYTES, annotate, annotate_test, error, summary_of
+from harness.report.github import SUMMARY_BYTES, Commands, annotate, annotate_test, error, summary_of
 from harness.tests import reporting
 from harness.tests.reporting import a_play, story
 
@@ -40,12 +40,6 @@ def test_each_failed_play_is_an_annotation_at_its_line(capsys: pytest.CaptureFix
         f"50%25 lost: : a, b, after step 1 'Look'%0A{place}:{line_of_story()}: def story(stage: Stage) -> None:%0A"
         "nothing unusual in the logs; evidence: /somewhere/plays/story"
     )
-
-
-def test_a_play_that_knows_its_place_is_annotated_there(capsys: pytest.CaptureFixture[str]) -> None:
-    play = replace(a_play(AssertionError("x")), place="scenarios/chat.py:7")
-    annotate([play], root=CHECKOUT, environ=WORKFLOW)
-    assert capsys.readouterr().out.startswith("::error file=scenarios/chat.py,line=7,title=")
 
 
 def test_what_would_end_a_command_is_escaped() -> None:
@@ -90,3 +84,24 @@ def test_a_summary_stays_below_what_is_accepted(tmp_path: Path) -> None:
     assert len(content.encode()) <= SUMMARY_BYTES + 1
     assert content.endswith("| 1 over budget |\n")
     assert summary_of([a_play()]).startswith("## ✅ Scenarios: 1 passed, 0 failed, 0 skipped")
+
+
+def test_what_is_printed_in_between_is_no_command() -> None:
+    written: list[str] = []
+    commands = Commands(environ=WORKFLOW, write=written.append)
+    commands.begin()
+    commands.tell("::error::told")
+    commands.end()
+    stop, go_on, told, stop_again, end = written
+    word = stop.removeprefix("\n::stop-commands::")
+    assert len(word) == 32
+    assert (go_on, told, stop_again, end) == (f"\n::{word}::", "\n::error::told", stop, f"\n::{word}::")
+    assert Commands(environ=WORKFLOW)._word != word
+
+
+def test_outside_of_a_workflow_there_are_no_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = Commands(environ={})
+    commands.begin()
+    commands.tell("::error::told")
+    commands.end()
+    assert capsys.readouterr().out == ""

@@ -116,7 +116,7 @@ def test_every_text_is_shown_as_text(tmp_path: Path, evidence: Path) -> None:
     play = a_play(NotSeen(HOSTILE, view), steps=[step], moments=moments, evidence=evidence, trace=HOSTILE)
     span = FaultSpan(what=HOSTILE, began=0.1, ended=1.0, figures={HOSTILE: 2})
     log = LogSlice(resource=HOSTILE, lines=(HOSTILE, f"ERROR {HOSTILE}"), left_out=1)
-    play = replace(play, faults=(span,), logs=(log,), place=f"{HOSTILE}:1")
+    play = replace(play, faults=(span,), logs=(log,))
     plain = replace(a_play(RuntimeError(f"{HOSTILE}\n{HOSTILE}")), skipped=HOSTILE)
     page = page_of(tmp_path, play, plain)
     tags = {tag for tag, _ in page.tags}

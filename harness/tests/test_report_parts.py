@@ -75,7 +75,7 @@ def test_no_file_of_a_report_tells_a_secret(tmp_path: Path) -> None:
     ]
     span = FaultSpan(what=everything, began=0.05, ended=0.5, figures={everything: 1})
     log = LogSlice(resource="backend-1", lines=(f"ERROR {everything}", everything) * 30, left_out=1)
-    plays[0] = replace(plays[0], faults=(span,), logs=(log,), place=f"{everything}:1")
+    plays[0] = replace(plays[0], faults=(span,), logs=(log,))
     write_report(
         tmp_path,
         plays,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 
 import psycopg
@@ -50,13 +51,36 @@ def test_a_paused_redis_answers_nobody_until_the_end(servers: RunningStack) -> N
     assert redis_answers(servers)
 
 
-def test_a_pause_outlasts_the_turns_it_is_made_of(servers: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.faults.services._PAUSE_MS", 400)
+def test_a_pause_has_no_gap_between_its_turns_and_ends_with_its_block(
+    servers: RunningStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.faults.services._TURN_MS", 400)
     monkeypatch.setattr("harness.faults.services._RENEW", 0.05)
+    answered = threading.Event()
+
+    def ask() -> None:
+        with redis.Redis.from_url(servers.direct["REDIS_URL"], socket_timeout=20) as client:
+            client.set("key", "value")
+            answered.set()
+
+    asking = threading.Thread(target=ask)
     with fault(servers, "redis", "paused") as breach:
-        eventually(lambda: breach.figures()["paused"] > 1, within=5, what="more than two turns are over")
-        assert not redis_answers(servers)
+        asking.start()
+        assert not answered.wait(1.5)
+        assert breach.figures()["paused"] > 1
+    assert answered.wait(5)
+    asking.join()
+
+
+def test_a_server_that_is_killed_meanwhile_ends_them_all(servers: RunningStack) -> None:
+    with fault(servers, "redis", "paused"), fault(servers, "redis", "killed"):
+        pass
     assert redis_answers(servers)
+    with fault(servers, "postgres", "idle_transaction") as breach:
+        with fault(servers, "postgres", "killed"):
+            pass
+        assert breach.figures()["held"] > 0
+    assert idle_transactions(servers) == 0
 
 
 def test_an_idle_transaction_keeps_back_the_horizon_until_the_end(servers: RunningStack) -> None:

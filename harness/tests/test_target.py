@@ -364,6 +364,9 @@ def test_writing_is_refused_before_anything_leaves() -> None:
             http.json("POST", "/api/session", {})
             for method in ("GET", "HEAD", "OPTIONS"):
                 assert not safety.refuses(server.base, method, "/api/chats")
+            for path in ("//api/session", "/api/session/", "/api/session;x", "/api/x/../session", "/API/session"):
+                assert safety.refuses(server.base, "POST", path)
+            assert safety.refuses("http://127.0.0.1:1", "POST", f"http://localhost:{server.server_port}/api/chats")
         assert server.writes == [("POST", "/api/session")]
         http.json("PUT", "/api/chats/7", {})
         assert server.writes[-1] == ("PUT", "/api/chats/7")
@@ -376,7 +379,10 @@ def test_writing_is_refused_before_anything_leaves() -> None:
         ("HTTP://127.0.0.1/", True),
         ("http://127.0.0.1:8080", False),
         ("https://127.0.0.1", False),
-        ("http://localhost", False),
+        ("http://localhost", True),
+        ("http://[::1]", True),
+        ("http://LOCALHOST.:80", True),
+        ("http://stack.example.org", False),
     ],
 )
 def test_an_address_is_protected_however_it_is_written(base: str, same: bool) -> None:

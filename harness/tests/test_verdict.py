@@ -331,12 +331,15 @@ def test_trouble_in_a_window_and_how_to_expect_it() -> None:
     assert "expects_trouble" in why
 
 
-def test_the_place_that_the_play_knows_wins() -> None:
-    source = Path(__file__).read_text(encoding="utf-8").splitlines()
-    line = next(number for number, text in enumerate(source, 1) if "HERE =" in text)
-    play = replace(failed(not_seen(), evidence=None), place=f"{HERE}:{line}")
-    assert verdict(play)[1] == f'{HERE}:{line}: HERE = "{HERE}"'
-    assert verdict(replace(play, place="scenarios/gone.py:7"))[1].startswith("scenarios/gone.py:7")
+def test_a_helper_beside_the_scenario_is_the_place_and_one_further_away_is_not(tmp_path: Path) -> None:
+    def called_from(file: Path) -> Callable[[Stage], None]:
+        space: dict[str, Callable[[Stage], None]] = {}
+        exec(compile("def go(stage):\n    1 / 0\n", str(file), "exec"), space)
+        return space["go"]
+
+    beside, away = called_from(Path(__file__).with_name("beside.py")), called_from(tmp_path / "away.py")
+    assert verdict(played(lambda stage: beside(stage)))[1] == "harness/tests/beside.py:2"
+    assert verdict(played(lambda stage: away(stage)))[1].startswith(f"{HERE}:")
 
 
 def test_no_line_tells_a_secret_or_ends_late(tmp_path: Path) -> None:

@@ -173,7 +173,8 @@ class Answer:
 class Traffic:
     """Two people send without a pause, one in eight messages is deleted again; one asks the API, one loads pages.
 
-    Everything counts up until it leaves the ``with`` block.
+    Everything counts up until it leaves the ``with`` block. `kept` are the client ids of the messages that were taken
+    and not deleted again.
     """
 
     stack: RunningStack
@@ -181,6 +182,7 @@ class Traffic:
     seed: int
     taken: int = 0
     attempts: int = 0
+    kept: set[str] = field(default_factory=set)
     answers: list[Answer] = field(default_factory=list)
     pages: list[Answer] = field(default_factory=list)
 
@@ -206,9 +208,13 @@ class Traffic:
         self._until(lambda: self.taken >= wanted, within, f"{by} more messages are taken {what}")
 
     def tries(self, *, times: int, within: float) -> None:
-        """Wait until so many more requests were begun and ended, well or not."""
-        wanted = self.attempts + times
-        self._until(lambda: self.attempts >= wanted, within, f"{times} more requests end, well or not")
+        """Wait until so many more requests have ended, well or not, some of the API and some of pages among them."""
+        wanted, (answers, pages) = self.attempts + times, self.since()
+
+        def tried() -> bool:
+            return self.attempts >= wanted and len(self.answers) > answers and len(self.pages) > pages
+
+        self._until(tried, within, f"{times} more requests end, well or not, some of each kind")
 
     def reaches(self, device: Device, *, within: float) -> None:
         """Wait until a device holds what is committed now, but for what is deleted meanwhile."""
@@ -246,9 +252,12 @@ class Traffic:
             body: dict[str, object] = {"client_id": client_id, "text": f"message {number} of {sender}"}
             path = f"/api/chats/{self.chat}/messages"
             made = device.until_taken("POST", path, body, attempt=self._count)
-            if random.randrange(8) == 0:
+            deleted = random.randrange(8) == 0
+            if deleted:
                 device.delete(self.chat, int(made["id"]))
             with self._lock:
+                if not deleted:
+                    self.kept.add(client_id)
                 self.taken += 1
                 self.attempts += 1
 
@@ -273,10 +282,14 @@ class Traffic:
 
 
 def converges(stack: RunningStack, traffic: Traffic, *, within: float) -> float:
-    """Every device ends with what is committed, each once, and equal to a fresh snapshot; after how many seconds."""
+    """Every device ends with what was taken, each once, and equal to a fresh snapshot; after how many seconds.
+
+    For when the traffic is over.
+    """
     began = time.monotonic()
     expected = committed(stack, traffic.chat)
     assert expected, "nothing was sent: this proves nothing"
+    assert expected == traffic.kept, "the database holds other messages than the servers said they had taken"
     for device in traffic.devices:
         complete = device.holds_all_of(traffic.chat, expected, deadline=began + within)
         missing = len(expected - device.live.read(lambda store: held(store, traffic.chat)))

@@ -13,6 +13,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from stack.config.environment import StackEnv
 from stack.live import process
 from stack.live.models import Outbox
 from stack.pages import process as pages
@@ -32,16 +33,10 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 
     ``environment`` says what the deployment is for, so that tools can tell where they may write; ``live`` is where
     the hub of this process stands in the event log and how many sockets it serves; ``pages``: how its pages came about.
+    In production, where anybody may ask, there are no figures.
     """
-    return JsonResponse(
-        {
-            "status": OK,
-            "run": settings.HARNESS_RUN,
-            "environment": settings.STACK_ENV,
-            "live": process.status(),
-            "pages": pages.status(),
-        }
-    )
+    body = {"status": OK, "run": settings.HARNESS_RUN, "environment": settings.STACK_ENV}
+    return JsonResponse(body | ({} if _in_public() else {"live": process.status(), "pages": pages.status()}))
 
 
 @require_safe
@@ -50,7 +45,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     """Answer 200 when requests can be served and followed live, else 503; either names each check's state.
 
     ``outbox`` names the oldest and the newest change that no relay has taken yet (null for none or unknown): one that
-    is named again and again waits.
+    is named again and again waits. In production it is always unknown: the numbers tell how much is going on.
     """
     checks = {"database": _told(_database)}
     checks["migrations"] = _told(_migrations) if checks["database"] == OK else "the database can't be reached"
@@ -62,9 +57,13 @@ def readyz(_request: HttpRequest) -> JsonResponse:
         "status": OK if ready else "unready",
         "run": settings.HARNESS_RUN,
         "checks": checks,
-        "outbox": _outbox() if checks["migrations"] == OK else None,
+        "outbox": _outbox() if checks["migrations"] == OK and not _in_public() else None,
     }
     return JsonResponse(body, status=200 if ready else 503)
+
+
+def _in_public() -> bool:
+    return bool(settings.STACK_ENV == StackEnv.PRODUCTION)
 
 
 def _told(check: Callable[[], str]) -> str:

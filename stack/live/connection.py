@@ -55,7 +55,7 @@ class Connection:
         self.scopes: set[str] = set()
         self._send = send
         self._abort = abort
-        self._pending: deque[str] | None = None
+        self._pending: deque[tuple[str, int]] | None = None
         self._waiting = 0
         self._closing: Close | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -64,19 +64,21 @@ class Connection:
         """Queue a frame. A client that leaves more than it may unread is closed and may resume.
 
         Args:
-            counted: False for what a client is brought up to date with, which may be larger.
+            counted: False for what a client is brought up to date with, which may be larger: it says nothing about
+                how fast its reader is, nor do the frames that have to wait behind it.
         """
         if self._closing is not None:
             return
         if self._pending is None:
             self._pending = deque()
+        weight = len(text) if counted else 0
         # One frame alone never closes a socket, however large: its reader has not been slow.
-        if counted and self._pending and self._waiting + len(text) > MOST_PENDING:
+        if counted and self._pending and self._waiting and self._waiting + weight > MOST_PENDING:
             self._pending.clear()
             self.close(Close.TOO_SLOW)
             return
-        self._pending.append(text)
-        self._waiting += len(text)
+        self._pending.append((text, weight))
+        self._waiting += weight
         self._start()
 
     def close(self, code: Close) -> None:
@@ -105,9 +107,9 @@ class Connection:
     async def _write(self) -> None:
         try:
             while self._pending:
-                text = self._pending.popleft()
+                text, weight = self._pending.popleft()
                 await self._send({"type": "websocket.send", "text": text})
-                self._waiting -= len(text)
+                self._waiting -= weight
             self._pending = None
             self._waiting = 0
             if self._closing is not None:

@@ -227,7 +227,7 @@ class Hub:
         entries: list[LogEntry] = []
         read_to = cursor.seq
         while read_to < (floor := self._floor):
-            more = await readers.run(_read_missed, identity.scopes, read_to, floor)
+            more = await readers.run(_read_missed, identity.scopes, Position(cursor.epoch, read_to), floor)
             if more is None or len(entries) + len(more) > MOST_REPLAYED:
                 return None
             entries += more
@@ -290,11 +290,14 @@ def _read_log(known: Position | None, ring: int) -> tuple[Position, list[LogEntr
         return head, log.read_events(cursor, after=after, until=head.seq, limit=limit)
 
 
-def _read_missed(scopes: frozenset[str], after: int, until: int) -> list[LogEntry] | None:
-    """The events of some scopes; None if there are too many or they are no longer kept."""
+def _read_missed(scopes: frozenset[str], since: Position, until: int) -> list[LogEntry] | None:
+    """The events of some scopes; None if there are too many, they are no longer kept, or the log is another one."""
     with repeatable_read(read_only=True) as cursor:
-        oldest = log.oldest_seq(cursor)
-        if oldest is None or oldest > after + 1:
+        # Another database may lie below, where these scopes are not this user's.
+        if log.read_head(cursor).epoch != since.epoch:
             return None
-        entries = log.read_events(cursor, after=after, until=until, scopes=scopes, limit=MOST_REPLAYED + 1)
+        oldest = log.oldest_seq(cursor)
+        if oldest is None or oldest > since.seq + 1:
+            return None
+        entries = log.read_events(cursor, after=since.seq, until=until, scopes=scopes, limit=MOST_REPLAYED + 1)
         return entries if len(entries) <= MOST_REPLAYED else None

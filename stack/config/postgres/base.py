@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 
-from stack.config.postgres.pool import PatientConnection, Pool
+from stack.config.postgres.pool import Pool
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -26,7 +26,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
             made = Pool(
                 # Django switches it off where it begins a transaction.
                 kwargs={**self.get_connection_params(), "autocommit": True},
-                connection_class=PatientConnection,
                 configure=self._configure_connection,  # type: ignore[attr-defined]
                 open=False,
                 **options,

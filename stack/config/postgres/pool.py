@@ -7,32 +7,17 @@ in a moment, or a database that is changed for another, would cost every process
 from __future__ import annotations
 
 import time
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool.base import AttemptWithBackoff
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25
 
+class QuickAttempt(AttemptWithBackoff):
+    """Tries again at once, and then ever later."""
 
-class PatientConnection(psycopg.Connection[Any]):
-    """Tries again and again to connect, until ``connect_timeout`` is over."""
-
-    @classmethod
-    def connect(cls, conninfo: str = "", *, connect_timeout: int = 5, **kwargs: Any) -> Self:  # type: ignore[override]
-        """
-        Args:
-            connect_timeout: seconds for all attempts together; one that has begun may take as long by itself.
-        """
-        deadline, pause = time.monotonic() + connect_timeout, _FIRST_PAUSE
-        while True:
-            try:
-                return super().connect(conninfo, connect_timeout=connect_timeout, **kwargs)
-            except psycopg.OperationalError:
-                if time.monotonic() + pause > deadline:
-                    raise
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+    INITIAL_DELAY = 0.02
 
 
 class Pool(ConnectionPool[psycopg.Connection[Any]]):
@@ -61,3 +46,6 @@ class Pool(ConnectionPool[psycopg.Connection[Any]]):
                 raise
             else:
                 return connection
+
+    def _add_connection(self, attempt: AttemptWithBackoff | None, growing: bool = False) -> None:
+        super()._add_connection(attempt or QuickAttempt(timeout=self.reconnect_timeout), growing=growing)

@@ -49,6 +49,15 @@ def test_it_says_what_it_is_for(settings: Settings, environment: StackEnv) -> No
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("hub")
+def test_in_production_strangers_learn_no_figures(settings: Settings) -> None:
+    settings.STACK_ENV = StackEnv.PRODUCTION
+    Outbox.objects.create(kind=Outbox.Kind.ENTITY, name="message", key="a-key")
+    assert set(Client().get("/healthz").json()) == {"status", "run", "environment"}
+    assert Client().get("/readyz").json()["outbox"] is None
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("hub")
 def test_ready(settings: Settings) -> None:
     settings.HARNESS_RUN = "run-7"
     response = Client().get("/readyz")

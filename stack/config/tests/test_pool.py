@@ -15,9 +15,9 @@ from django.db import connection
 from psycopg import sql
 from psycopg_pool import PoolTimeout
 
-from stack.config.postgres.pool import PatientConnection, Pool
+from stack.config.postgres.pool import Pool
 
-SOON = 2.0
+SOON = 3.0
 """Seconds: well below what psycopg's own pool waits before its second attempt for one dead connection and the next."""
 
 
@@ -39,9 +39,7 @@ def database(server: psycopg.Connection) -> Iterator[str]:
 @pytest.fixture
 def pool(database: str) -> Iterator[Pool]:
     url = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}"))
-    with Pool(
-        url, kwargs={"autocommit": True}, connection_class=PatientConnection, min_size=6, max_size=6, timeout=5.0
-    ) as made:
+    with Pool(url, kwargs={"autocommit": True}, min_size=6, max_size=6, timeout=5.0) as made:
         made.wait()
         yield made
 
@@ -97,6 +95,16 @@ def test_a_database_that_stays_away_is_an_error_in_time(pool: Pool, server: psyc
     began = time.monotonic()
     with pytest.raises(PoolTimeout):
         pool.getconn(timeout=0.5)
+    assert time.monotonic() - began < SOON
+
+
+def test_it_closes_at_once_while_its_database_is_away(server: psycopg.Connection, database: str) -> None:
+    url = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}_away"))
+    made = Pool(url, min_size=6, max_size=6, open=True)
+    with pytest.raises(PoolTimeout):
+        made.getconn(timeout=0.2)
+    began = time.monotonic()
+    made.close()
     assert time.monotonic() - began < SOON
 
 

@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from channels.layers import get_channel_layer
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections, transaction
 
 from stack.accounts.models import Profile, User
 from stack.chat.models import Chat, ChatMember
@@ -137,7 +137,8 @@ def test_taking_the_lead_is_told_though_nothing_changed() -> None:
         channel = await layer.new_channel()
         await layer.group_add(GROUP, channel)
         leading = asyncio.Event()
-        working = asyncio.create_task(Relay(on_state=lambda s: leading.set() if s is State.LEADING else None).run())
+        first = Relay(on_state=lambda s: leading.set() if s is State.LEADING else None)
+        working = asyncio.create_task(first.run())
         try:
             async with asyncio.timeout(10):
                 await leading.wait()
@@ -147,6 +148,8 @@ def test_taking_the_lead_is_told_though_nothing_changed() -> None:
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
+            # Its session would keep the database from being removed.
+            await first._thread.run(connections.close_all)
 
     asyncio.run(story())
 
@@ -184,5 +187,34 @@ def test_a_handshake_that_meets_another_epoch_gets_no_snapshot(monkeypatch: pyte
                 await hub.join(None, identity(user, chat, at), None)  # type: ignore[arg-type]
         finally:
             await hub.stop()
+
+    asyncio.run(story())
+
+
+def test_a_handshake_that_meets_another_epoch_gets_no_missed_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_missed = hubs._read_missed
+
+    def tell_three(chat: int) -> log.Position:
+        for title in ("one", "two", "three"):
+            Chat.objects.filter(pk=chat).update(title=title)
+            relay()
+        return head()
+
+    def swapped(scopes: frozenset[str], since: log.Position, until: int) -> list[log.LogEntry] | None:
+        # Its events are kept, as another database may have some, too.
+        with transaction.atomic(), connection.cursor() as cursor:
+            log.begin_new_life(cursor)
+        return read_missed(scopes, since, until)
+
+    async def story() -> None:
+        user, chat = await readers.run(make)
+        before = await readers.run(start_over)
+        at = await readers.run(tell_three, chat)
+        hub = Hub(ring=1)
+        # It does not follow the log, so it cannot have noticed.
+        await hub._catch_up()
+        monkeypatch.setattr(hubs, "_read_missed", swapped)
+        with pytest.raises(NotReady, match="another one"):
+            await hub.join(None, identity(user, chat, at), before)  # type: ignore[arg-type]
 
     asyncio.run(story())

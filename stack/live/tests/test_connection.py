@@ -8,6 +8,7 @@ import pytest
 
 from stack.live.background import go_on
 from stack.live.connection import MOST_PENDING, Connection
+from stack.live.frames import Close
 from stack.live.tests.wire import Wire
 
 
@@ -20,6 +21,30 @@ class TestConnection:
                 socket.push(json.dumps({"type": "event", "seq": 1, "filler": "x" * 2 * MOST_PENDING}))
                 await socket.drained()
             assert (len(wire.frames), wire.code) == (3, None)
+
+        asyncio.run(story())
+
+    def test_a_large_snapshot_closes_nobody_nor_does_what_waits_behind_it(self) -> None:
+        async def story() -> None:
+            wire = Wire()
+            wire.blocked = asyncio.Event()
+            socket = Connection(wire.send, user=1, session="", expires=0.0, abort=wire.abort)
+            socket.push(json.dumps({"type": "snapshot", "filler": "x" * 2 * MOST_PENDING}), counted=False)
+            socket.push('{"type": "heartbeat"}')
+            large = json.dumps({"type": "event", "seq": 1, "filler": "x" * (MOST_PENDING // 2)})
+            socket.push(large)
+            wire.blocked.set()
+            async with asyncio.timeout(5):
+                await socket.drained()
+            assert [frame["type"] for frame in wire.frames] == ["snapshot", "heartbeat", "event"]
+            assert wire.code is None
+
+            wire.blocked.clear()
+            for _ in range(4):
+                socket.push(large)
+            wire.blocked.set()
+            await wire.until(lambda: wire.code is not None)
+            assert wire.code == Close.TOO_SLOW
 
         asyncio.run(story())
 
