@@ -25,7 +25,7 @@ def redis_dies_in_the_middle_of_a_talk(stage: Stage) -> None:
         alice.sends(hello, to=chat)
         bob.sees(hello, within=2)
 
-    for how, cue in (("killed", "Redis is gone. Keep talking."), ("paused", "Now it is there and says nothing.")):
+    for how, cue in (("killed", "Redis is gone. Keep talking."), ("paused", "Now it is there and takes nothing in.")):
         with stage.step(f"Redis is {how}", cue=cue, budget=30), stage.broken("redis", how):
             question, answer = stage.unique("Can you hear me?"), stage.unique("Loud and clear.")
             alice.sends(question, to=chat)

@@ -56,7 +56,8 @@ def fault(
 ) -> int:
     """Break every resource of a KIND (or the one so named) in one of the ways that --list shows, then mend it.
 
-    Whatever it is ends with the command: at the end of --for, at Ctrl-C and at every other end.
+    Whatever it is ends with the command: at the end of --for, at Ctrl-C and at every other end. Only a kill -9 of the
+    command leaves what was killed, frozen or failing as it is, until: harness restart NAME
     """
     from harness.faults.catalogue import fault as broken
     from harness.stack import attach
@@ -73,8 +74,8 @@ def fault(
     with broken(stack, kind, how, **settings) as breach:
         began = time.monotonic()
         until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
-        console.print(f"[red]{breach.what}[/] until {until}")
         try:
+            console.print(f"[red]{breach.what}[/] until {until}")
             while seconds is None or time.monotonic() - began < seconds:
                 time.sleep(_POLL if seconds is None else min(_POLL, max(0.0, seconds + began - time.monotonic())))
         except KeyboardInterrupt:

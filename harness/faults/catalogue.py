@@ -134,5 +134,8 @@ def _resources(stack: RunningStack, kind: str) -> tuple[str, ...]:
     names = [status.name for status in stack.resources()]
     chosen = tuple(name for name in names if name == kind or name.startswith(f"{kind}-"))
     if not chosen:
-        raise HarnessError(f"This run has no resource of the kind {kind!r}.", hint=f"It has: {', '.join(names)}.")
+        raise HarnessError(
+            f"This run has no resource of the kind {kind!r}.",
+            hint=f"It has: {', '.join(names)}; and {LAYER}, which is between relay and backends.",
+        )
     return chosen

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def killed(stack: RunningStack, name: str) -> Generator[None]:
     """The process is killed; afterwards it is started again and ready."""
     _is_there(stack, name)
-    stack.kill(name)
+    # Whoever interrupts it may do so when it is done and not yet known here.
     try:
+        stack.kill(name)
         yield
     finally:
         stack.start(name)
@@ -32,8 +33,8 @@ def killed(stack: RunningStack, name: str) -> Generator[None]:
 def frozen(stack: RunningStack, name: str) -> Generator[None]:
     """The process is stopped where it is: it keeps its port and its connections and answers nobody."""
     _is_there(stack, name)
-    stack.kill(name, signal.SIGSTOP)
     try:
+        stack.kill(name, signal.SIGSTOP)
         yield
     finally:
         stack.kill(name, signal.SIGCONT)
@@ -41,7 +42,7 @@ def frozen(stack: RunningStack, name: str) -> Generator[None]:
 
 @contextmanager
 def restarted(stack: RunningStack, name: str) -> Generator[None]:
-    """The process was ended as politely as at every deploy and is back when the block begins."""
+    """The process was asked to end, as at every deploy, and is back when the block begins."""
     stack.restart(name)
     yield
 
@@ -61,8 +62,8 @@ def failing(stack: RunningStack, name: str) -> Generator[None]:
     address = urlsplit(url or "")
     if address.scheme != "http" or address.port is None:
         raise HarnessError(f"{name} speaks no HTTP, so nothing can fail in its place.", hint="Kill or freeze it.")
-    stack.stop_resource(name)
     try:
+        stack.stop_resource(name)
         with ThreadingHTTPServer((address.hostname or "", address.port), _Failing) as server:
             thread = threading.Thread(target=server.serve_forever, args=(0.05,), name=f"failing {name}")
             thread.start()

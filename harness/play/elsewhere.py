@@ -75,7 +75,7 @@ def _address(url: str) -> str:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.username or parts.password:
+    if "@" in url:
         # Not told again: it may hold a password.
         raise TargetUnusable(
             "The address of the target holds a user name or a password, and everybody on this machine can see it.",

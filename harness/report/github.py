@@ -31,9 +31,7 @@ class Commands:
     outside of a workflow.
     """
 
-    def __init__(
-        self, *, environ: Mapping[str, str] | None = None, write: Callable[[str], None] = click.echo
-    ) -> None:
+    def __init__(self, *, environ: Mapping[str, str] | None = None, write: Callable[[str], None] = click.echo) -> None:
         self._heard = (os.environ if environ is None else environ).get("GITHUB_ACTIONS") == "true"
         self._write = write
         # Whoever knew it could speak in between.

@@ -59,7 +59,9 @@ def command(*arguments: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
 def test_whoever_ends_it_ends_the_fault(web: RunningStack, number: signal.Signals, code: int) -> None:
     with command("web", "frozen") as running:
-        eventually(lambda: is_stopped(web), within=20, what="it is stopped")
+        assert running.stdout is not None
+        assert running.stdout.readline() == "web: frozen until Ctrl-C\n"
+        assert is_stopped(web)
         running.send_signal(number)
         _, told = running.communicate(timeout=20)
     assert running.returncode == code, told

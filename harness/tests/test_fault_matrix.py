@@ -82,10 +82,8 @@ def refuses_tcp(name: str) -> Bites:
         address = scene.stack.resource(name).url
         try:
             httpx.get((address or "").replace("redis:", "http:", 1), timeout=1, trust_env=False)
-        except httpx.ConnectError:
-            return True
-        except httpx.TransportError:
-            return False
+        except httpx.TransportError as error:
+            return isinstance(error, httpx.ConnectError)
         return False
 
     return refused

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from harness.folders import Folders
 from harness.ports import free_port
 from harness.resources import HttpReady
 from harness.stack import RunningStack
-from harness.tests.helpers import eventually, fake, is_alive, start_fakes
+from harness.tests.helpers import eventually, fake, is_alive, start_fakes, task
 
 SERVER = """
 import http.server, json, os, sys
@@ -137,3 +137,21 @@ def test_only_http_can_be_answered_with_failures(folders: Folders) -> None:
             pass
         assert stack.resource("mute").pid == before
         assert stack.resource("mute").state == "ready"
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen", "failing"])
+def test_an_interruption_at_its_very_beginning_leaves_nothing_broken(
+    pair: RunningStack, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    for name in ("kill", "stop_resource"):
+        done = getattr(pair, name)
+
+        def interrupted(*arguments: object, done: Callable[..., None] = done) -> None:
+            monkeypatch.undo()
+            done(*arguments)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(pair, name, interrupted)
+    with pytest.raises(KeyboardInterrupt), fault(pair, "web-1", how):
+        pass
+    assert answer(pair, "web-1") == 200

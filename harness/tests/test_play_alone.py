@@ -11,8 +11,10 @@ from typing import Any, cast
 import pytest
 
 from harness.actors.errors import NeedsControl
+from harness.errors import HarnessError
 from harness.folders import Folders, private_folder
 from harness.play.errors import ScenarioUnusable
+from harness.play.happenings import Faults
 from harness.play.people import Pool
 from harness.play.runner import Play, perform
 from harness.play.scenario import scenario
@@ -138,6 +140,17 @@ def test_a_fault_is_over_and_noted_after_an_error_too(web: RunningStack) -> None
     assert isinstance(told.failure, ZeroDivisionError)
     assert told.faults[0].ended is not None
     assert play(breaks_web, web, alone=True).passed
+
+
+def test_who_counts_may_be_broken_too_and_hides_nothing() -> None:
+    def no_answer() -> dict[str, float]:
+        raise HarnessError("nobody counts any more")
+
+    faults = Faults(lambda: 1.0)
+    with pytest.raises(ZeroDivisionError), faults.span("web: frozen", no_answer):
+        raise ZeroDivisionError
+    (span,) = faults.spans
+    assert (span.ended, span.figures) == (1.0, {})
 
 
 def test_the_logs_of_the_step_that_failed_are_kept(nothing: RunningStack, folder: Path) -> None:

@@ -239,7 +239,8 @@ def test_trouble_with_the_services_is_one_sentence(tmp_path: Path) -> None:
 
 def test_only_the_annotations_are_commands_to_github(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
-        "def test_good(): pass\ndef test_bad():\n    print('::add-mask::e')\n    assert False, 'why'\n", encoding="utf-8"
+        "def test_good(): pass\ndef test_bad():\n    print('::add-mask::e')\n    assert False, 'why'\n",
+        encoding="utf-8",
     )
     done = run_pytest(tmp_path, "-q", "test_it.py", GITHUB_ACTIONS="true")
     heard: list[str] = []

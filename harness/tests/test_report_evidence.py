@@ -28,11 +28,23 @@ LIKELY = (
 CLAIM = "bob does not see 'Hi' within 2 s, after step 1 'Look'"
 
 
+def not_seen(view: View) -> NotSeen:
+    """As it comes out of a scenario."""
+    try:
+        raise NotSeen("does not see 'Hi' within 2 s", view)
+    except NotSeen as failure:
+        return failure
+
+
+PLACE = f"harness/tests/test_report_evidence.py:{not_seen.__code__.co_firstlineno + 3}"
+CODE = f"""{PLACE}: raise NotSeen("does not see 'Hi' within 2 s", view)"""
+
+
 def a_failed_play(evidence: Path | None = None) -> Play:
     """One in which bob did not see what he should have, under two faults, with the logs of three resources."""
     view = View(actor="bob", screen="/chats", lines=["Lunch"], frames=[], connection="live")
     play = a_play(
-        NotSeen("does not see 'Hi' within 2 s", view),
+        not_seen(view),
         moments=[a_moment(0.5, "opens /chats"), a_moment(1.9, "sees 'Hi'", kind="sees", failed=True)],
         evidence=evidence,
     )
@@ -61,11 +73,11 @@ def test_a_failed_play_is_told_whole_to_machines(tmp_path: Path) -> None:
     content = told(tmp_path, a_failed_play())
     (play,) = content["scenarios"]
     assert (content["schema"], content["skipped"], play["skipped"]) == (1, 0, None)
-    assert (play["seed"], play["place"]) == (815, "scenarios/chat.py:1")
+    assert (play["seed"], play["place"]) == (815, PLACE)
     assert play["repeat"] == "harness scenario story --seed 815"
     assert play["verdict"] == [
         CLAIM,
-        "scenarios/chat.py:1: from __future__ import annotations",
+        CODE,
         LIKELY,
     ]
     assert play["faults"] == [
@@ -82,7 +94,7 @@ def test_a_failed_play_is_told_whole_to_machines(tmp_path: Path) -> None:
 def test_the_page_tells_why_and_opens_what_is_troubled(tmp_path: Path) -> None:
     page = page_of(tmp_path, a_failed_play())
     text = page.text
-    assert text.index("Bob does not see 'Hi' within 2 s.") < text.index("scenarios/chat.py:1: from __future__")
+    assert text.index("Bob does not see 'Hi' within 2 s.") < text.index(CODE)
     assert text.index("the fault 'redis: killed' was in force") < text.index("Steps")
     order = [text.index(f"{name} {count} line") for name, count in (("relay-1", 6), ("worker-1", 47), ("redis", 1))]
     assert order == sorted(order)
@@ -186,5 +198,5 @@ def test_the_terminal_begins_with_the_verdict(terminal: bool) -> None:
     Presenter(Console(file=stream, width=width, force_terminal=terminal, color_system=None)).closes(a_failed_play())
     lines = [line.strip("│ ") for line in stream.getvalue().splitlines()]
     begin = next(number for number, line in enumerate(lines, 1) if "failed" in line)
-    assert lines[begin : begin + 4] == [CLAIM, "scenarios/chat.py:1: from __future__ import annotations", LIKELY, ""]
+    assert lines[begin : begin + 4] == [CLAIM, CODE, LIKELY, ""]
     assert "on the screen /chats, live connection live:" in lines

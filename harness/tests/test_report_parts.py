@@ -163,3 +163,8 @@ def test_each_kind_has_a_sign(kind: str, shape: str) -> None:
         assert f'{shape} class="{kind}"' in markup
         assert "&lt;" not in markup
     assert "50%" in drawn
+
+
+@pytest.mark.parametrize("sign", ["\x1b", "\x7f", "\x9b31m", "\x90", "\u202e", "\u2066", "\ud800", "\x00"])
+def test_nothing_turns_a_terminal_or_a_reader_around(sign: str) -> None:
+    assert Cleaner().text(f"an {sign[0]} ü مرحبا 👋🏽\u200d") == "an \ufffd ü مرحبا 👋🏽\u200d"

@@ -145,9 +145,7 @@ def test_sockets_of_those_who_stay_resume_and_strangers_are_signed_out(seeded: R
         for device, epoch in zip((found.alice, found.bob), before, strict=True):
             is_back(device, other_than=epoch)
             assert device.equals_a_fresh_snapshot(within=ARRIVES_WITHIN)
-            titles = device.live.read(
-                lambda store: [c["title"] for s in store.windows for c in store.in_scope(s, "chat")]
-            )
+            titles = device.live.read(titles_in)
             assert "of before" not in titles
             assert len(titles) > (20 if state == BUSY else 8)
         eventually(

@@ -47,7 +47,13 @@ def test_both_answer_to_the_environment_of_the_stack(servers: RunningStack) -> N
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("server_encoding", "UTF8"), ("max_connections", "200"), ("TimeZone", "UTC"), ("fsync", "off")],
+    [
+        ("server_encoding", "UTF8"),
+        ("max_connections", "200"),
+        ("TimeZone", "UTC"),
+        ("fsync", "off"),
+        ("synchronous_commit", "on"),
+    ],
 )
 def test_settings_of_throwaway_postgres(servers: RunningStack, setting: str, value: str) -> None:
     assert query(servers, f"SELECT current_setting('{setting}')") == value

@@ -234,9 +234,10 @@ def test_what_is_no_address_is_said(url: str) -> None:
         look_at(url)
 
 
-def test_a_password_in_the_address_is_refused_and_not_told() -> None:
-    with pytest.raises(TargetUnusable) as caught:
-        look_at("https://ada:s3cret-w0rd@stack.example.org")
+@pytest.mark.parametrize("place", ["stack.example.org", "stack.example.org:99999", "[stack", "/stack"])
+def test_a_password_in_the_address_is_refused_and_not_told(place: str) -> None:
+    with pytest.raises(TargetUnusable, match="holds a user name or a password") as caught:
+        look_at(f"https://ada:s3cret-w0rd@{place}")
     assert "s3cret-w0rd" not in f"{caught.value}{caught.value.hint}"
 
 

@@ -232,6 +232,11 @@ class Relay:
                 "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
                 [f"{self._patience * 1000:.0f}ms"],
             )
+            # A crash that takes events back, and not the epoch, would let their numbers mean something else.
+            cursor.execute(
+                "SELECT set_config('synchronous_commit', 'on', false)"
+                " WHERE current_setting('synchronous_commit') = 'off'"
+            )
             cursor.execute(
                 """
                 INSERT INTO live_leader (id, pid, started, at)

@@ -15,9 +15,13 @@ from psycopg_pool.base import AttemptWithBackoff
 
 
 class QuickAttempt(AttemptWithBackoff):
-    """Tries again at once, and then ever later."""
+    """Tries again at once, and then after a moment, until the pool's ``reconnect_timeout`` is over."""
 
-    INITIAL_DELAY = 0.02
+    INITIAL_DELAY, LONGEST_DELAY = 0.02, 0.25
+
+    def update_delay(self, now: float) -> None:
+        super().update_delay(now)
+        self.delay = min(self.delay, self.LONGEST_DELAY)
 
 
 class Pool(ConnectionPool[psycopg.Connection[Any]]):

@@ -7,6 +7,8 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -18,7 +20,9 @@ from psycopg_pool import PoolTimeout
 from stack.config.postgres.pool import Pool
 
 SOON = 3.0
-"""Seconds: well below what psycopg's own pool waits before its second attempt for one dead connection and the next."""
+"""Seconds: less than psycopg's own pool takes to replace one dead connection and the next, and the next."""
+ATTEMPTS, WITHIN = 6, 5.0
+"""So many attempts in so many seconds, where psycopg's own makes three."""
 
 
 @pytest.fixture
@@ -44,6 +48,22 @@ def pool(database: str) -> Iterator[Pool]:
         yield made
 
 
+@pytest.fixture
+def failures(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Released whenever an attempt to connect has failed."""
+    failed, connect = threading.Semaphore(0), psycopg.Connection.connect
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return connect(*args, **kwargs)
+        except psycopg.OperationalError:
+            failed.release()
+            raise
+
+    monkeypatch.setattr(psycopg.Connection, "connect", counted)
+    return failed
+
+
 def end_sessions(server: psycopg.Connection, database: str) -> None:
     server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
 
@@ -65,28 +85,25 @@ def test_all_connections_dead_cost_no_time(pool: Pool, server: psycopg.Connectio
 
 
 def test_a_database_that_is_away_for_a_moment_is_found_when_it_is_back(
-    pool: Pool, server: psycopg.Connection, database: str
+    pool: Pool, server: psycopg.Connection, database: str, failures: threading.Semaphore
 ) -> None:
-    asked, found = threading.Event(), []
-
-    def ask() -> None:
-        asked.set()
-        found.append(works(pool))
-
     end_sessions(server, database)
     rename(server, database, f"{database}_away")
-    asking = threading.Thread(target=ask)
-    asking.start()
-    assert asked.wait(5)
-    # It has failed to connect at least once by then.
-    deadline = time.monotonic() + 5
-    while not pool.get_stats().get("requests_waiting"):
-        assert time.monotonic() < deadline
-    rename(server, f"{database}_away", database)
-    began = time.monotonic()
-    asking.join(10)
-    assert found == [True]
+    with ThreadPoolExecutor(1) as asking:
+        found = asking.submit(works, pool)
+        assert failures.acquire(timeout=5)
+        rename(server, f"{database}_away", database)
+        began = time.monotonic()
+        assert found.result(10)
     assert time.monotonic() - began < SOON
+
+
+def test_the_first_attempts_follow_each_other_quickly(database: str, failures: threading.Semaphore) -> None:
+    url = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}_away"))
+    deadline = time.monotonic() + WITHIN
+    with Pool(url, min_size=1, max_size=1):
+        for _ in range(ATTEMPTS):
+            assert failures.acquire(timeout=max(0.0, deadline - time.monotonic()))
 
 
 def test_a_database_that_stays_away_is_an_error_in_time(pool: Pool, server: psycopg.Connection, database: str) -> None:
