@@ -22,7 +22,7 @@ def squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-@scenario("Hostile texts are texts", tags={"ssr", "security"}, cast=["alice", "mallory"], windows=["alice"])
+@scenario("Hostile texts are texts", tags={"ssr", "security"}, cast=["alice", "mallory"], windows=["alice"], alone=True)
 def hostile_texts_are_texts(stage: Stage) -> None:
     """Mallory writes what breaks pages: markup, separators, directions, ten thousand characters. Alice reads it."""
     alice, mallory = stage.actor("alice"), stage.actor("mallory")

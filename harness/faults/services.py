@@ -25,7 +25,9 @@ Figures = Callable[[], Mapping[str, float]]
 NOT_BREAKABLE = "Start it with: harness up --faults"
 
 _TURN_MS, _RENEW = 5000, 1.0
-# As the stack's lossy channel layer reads and writes them.
+# The stack's lossy channel layer goes by what it has read within this time.
+_ASKED_EVERY = 0.3
+# As it reads and writes them.
 _RATES, _COUNTS = "stack:lossy", "stack:lossy:counts"
 _HARMS = {b"drop": "dropped", b"duplicate": "duplicated", b"reorder": "reordered"}
 _PROBE = 0.3
@@ -160,6 +162,8 @@ def lossy(
         def stop() -> None:
             with suppress(redis.RedisError):
                 client.delete(_RATES)
+            # Until every layer has asked again.
+            time.sleep(_ASKED_EVERY)
 
         lose()
         undone.callback(stop)

@@ -15,6 +15,8 @@ from harness.stack import RunningStack
 from harness.tests.traffic import SENT_WITHIN, Device, committed, devices_of, leader, people
 
 PEOPLE = 7
+QUICK = 2
+"""How many moments of each kill are part of every run; the others are heavy."""
 MESSAGES = 200
 SENDERS = 2
 CONVERGED_WITHIN = 60.0
@@ -31,7 +33,9 @@ def devices(stack: RunningStack, company: list[tuple[int, str]]) -> Iterator[lis
         yield made
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(
+    "seed", [*range(QUICK), *(pytest.param(seed, marks=pytest.mark.heavy) for seed in range(QUICK, 10))]
+)
 @pytest.mark.parametrize("victim", ["redis", "relay", "backend-1"])
 def test_a_kill_loses_and_repeats_nothing(
     stack: RunningStack, devices: list[Device], victim: str, seed: int, capsys: pytest.CaptureFixture[str]

@@ -94,6 +94,12 @@ def test_the_scenarios_of_this_repository_tell_their_story() -> None:
     assert [one.name for one in stories if "load" in one.tags] == ["two_people_chat"]
 
 
+def test_who_breaks_or_resets_the_stack_plays_alone() -> None:
+    told = {one.name: one.alone for one in discover()}
+    text = {one.name: one.path.read_text(encoding="utf-8") for one in discover()}
+    assert told == {name: "stage.broken(" in text[name] or "stage.reset(" in text[name] for name in told}
+
+
 def made(**options: object) -> Scenario:
     def story(stage: Stage) -> None:
         """Nothing happens."""

@@ -10,6 +10,7 @@ Each receiver draws for itself, as pub/sub too loses messages for some and not f
 from __future__ import annotations
 
 import random
+import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
@@ -18,6 +19,8 @@ import redis.asyncio
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 HARMS = ("drop", "duplicate", "reorder")
+ASKED_EVERY = 0.2
+"""Seconds for which what was read holds."""
 
 _WITHIN = 0.5
 
@@ -38,6 +41,8 @@ class LossyChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # chann
         self._control = control
         self._rates_key, self._counts_key = f"{prefix}:lossy", f"{prefix}:lossy:counts"
         self._draw = draw
+        self._known: dict[str, float] = {}
+        self._known_until = 0.0
         self._due: dict[str, deque[dict[str, Any]]] = defaultdict(deque)
         self._held: dict[str, dict[str, Any]] = {}
 
@@ -73,6 +78,12 @@ class LossyChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # chann
         return ""
 
     async def _rates(self) -> dict[str, float]:
+        if time.monotonic() >= self._known_until:
+            self._known = await self._read_rates()
+            self._known_until = time.monotonic() + ASKED_EVERY
+        return self._known
+
+    async def _read_rates(self) -> dict[str, float]:
         try:
             async with self._client() as client:
                 found = await cast("Awaitable[dict[bytes, bytes]]", client.hgetall(self._rates_key))
