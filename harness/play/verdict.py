@@ -101,7 +101,8 @@ def _why(play: Play, place: Place, step: Step | None) -> str:
     where = "" if play.evidence is None else f"; evidence: {play.evidence}"
     if isinstance(play.failure, LookError):
         view = play.failure.view
-        return f"{NOTHING}; {view.actor} is at {view.screen}, live connection {view.connection}{where}"
+        last = f", the last line there is {view.lines[-1]!r}" if view.lines else ""
+        return f"{NOTHING}; {view.actor} is at {view.screen}{last}, live connection {view.connection}{where}"
     return f"{NOTHING}{where}"
 
 
