@@ -300,7 +300,8 @@ def test_a_text_that_came_and_is_not_shown() -> None:
 def test_nothing_unusual_tells_where_to_look(tmp_path: Path) -> None:
     evidence = tmp_path / "plays" / "story"
     assert verdict(failed(not_seen(), evidence=evidence))[2] == (
-        f"nothing unusual in the logs; bob is at /chats, the last line there is 'Lunch', live connection live; evidence: {evidence}"
+        "nothing unusual in the logs; bob is at /chats, the last line there is 'Lunch', live connection live;"
+        f" evidence: {evidence}"
     )
 
 
