@@ -39,12 +39,12 @@ def start(address: str, cache: Path) -> bool:
 
     # It would listen on all addresses, and obeys whoever connects.
     usual = library.DockerContainer
-    library.DockerContainer = OnLoopback  # type: ignore[misc]
+    library.DockerContainer = OnLoopback  # type: ignore[misc]  # a class, replaced for a moment
     # It tries for a minute to connect. Whatever keeps it from starting, the server starts without it.
     starting = threading.Thread(target=_start, name="ryuk", daemon=True)
     starting.start()
     starting.join(_STARTED_WITHIN)
-    library.DockerContainer = usual  # type: ignore[misc]
+    library.DockerContainer = usual  # type: ignore[misc]  # and put back
     return library.Reaper._instance is not None
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import select
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from socketserver import BaseServer
+from typing import TypeVar
 
 import psutil
 
@@ -16,6 +20,8 @@ from harness.resources import Exit, Kind, Notify, Readiness, Resource
 from harness.stack import RunningStack, StackOptions, start_stack
 
 GONE_WITHIN = 3.0
+
+Server = TypeVar("Server", bound=BaseServer)
 
 FOREVER = "import signal; signal.pause()"
 SAY_READY = """
@@ -39,6 +45,19 @@ def eventually(condition: Callable[[], object], *, within: float, what: str) -> 
     while not condition():
         assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
         time.sleep(0.02)
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    """Serve on a thread until the end of the block."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def read_until(terminal: int, wanted: str, *, within: float) -> str:

@@ -8,12 +8,13 @@ import socket
 import struct
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
+from harness.faults import network
 from harness.faults.target import CONTROL, Target, to_argument
 from harness.folders import CHECKOUT
 from harness.ports import free_port
@@ -176,3 +177,8 @@ def reset(connection: socket.socket) -> None:
     """Close it with an RST."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETTING)
     connection.close()
+
+
+def watching(proxied: Proxied, name: str = "a") -> AbstractContextManager[network.Toll]:
+    """A fault that does nothing, for its counters."""
+    return network.slow_close(proxied.stack, name, seconds=0)

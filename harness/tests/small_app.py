@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from harness.tests.helpers import serving
+
 SESSION = "s3ssion"
 PASSWORD = "open sesame"
 
@@ -128,12 +130,8 @@ def small_app(
 ) -> Iterator[SmallApp]:
     """The app, served until the block ends; `scripts` and `pages` come by their paths."""
     app = SmallApp(pages or {}, scripts or {}, head)
-    thread = threading.Thread(target=app.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield app
-    finally:
-        app.closing.set()
-        app.shutdown()
-        app.server_close()
-        thread.join()
+    with serving(app):
+        try:
+            yield app
+        finally:
+            app.closing.set()

@@ -22,12 +22,6 @@ from harness.stack import RunningStack
 from harness.tests.observing import Seen
 
 
-@pytest.fixture(scope="module")
-def browsers() -> Iterator[Browsers]:
-    with Browsers.found() as browsers:
-        yield browsers
-
-
 @pytest.fixture
 def seen() -> Seen:
     return Seen()

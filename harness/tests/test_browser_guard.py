@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -14,6 +13,7 @@ from harness.browser.driver import Browsers
 from harness.browser.tab import Tab
 from harness.browser.trouble import Trouble
 from harness.browser.window import LAPTOP
+from harness.tests.helpers import serving
 
 WITHIN = 10.0
 AFTER = "/after"
@@ -94,23 +94,8 @@ class Nobody:
     def trouble(self, trouble: Trouble) -> None: ...
 
 
-@contextmanager
-def app_that(script: str) -> Iterator[App]:
-    server = App(script)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browsers() -> Iterator[Browsers]:
-    with Browsers.found() as found:
-        yield found
+def app_that(script: str) -> AbstractContextManager[App]:
+    return serving(App(script))
 
 
 @pytest.mark.parametrize("protected", [False, True], ids=["free", "protected"])

@@ -198,12 +198,6 @@ def test_an_uplink_leads_to_its_hosts_alone_and_can_be_cut() -> None:
 # With a real browser
 
 
-@pytest.fixture(scope="module")
-def browsers() -> Iterator[Browsers]:
-    with Browsers.found() as browsers:
-        yield browsers
-
-
 @pytest.mark.stack
 def test_a_page_is_read_as_people_read_it(browsers: Browsers) -> None:
     heard = Heard()

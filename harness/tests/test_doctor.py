@@ -10,22 +10,19 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from harness import locks
 from harness.doctor import engine, frontend, machine, registries, runs, versions
-from harness.doctor.catalogue import CHECKS
-from harness.doctor.check import Check, Finding, Ground, bad, ok
+from harness.doctor.check import Ground
 from harness.doctor.examine import examine
 from harness.errors import NoBrowser, NodeMissing, SourceUnusable
 from harness.folders import CHECKOUT, Folders
 from harness.frontend.node import find_node
+from harness.tests.doctoring import has, write
 from harness.tests.helpers import eventually
 
 LOCKED = "click==8.5.0 \\\n    --hash=sha256:00\ncolorama==0.4.6 ; sys_platform == 'win32' \\\n    --hash=sha256:00\n"
@@ -39,19 +36,6 @@ def ground(tmp_path: Path) -> Ground:
     (root / "pyproject.toml").write_text("[project]\nname = 'x'\n[build-system]\n[tool]\n", encoding="utf-8")
     folders = Folders(root=root, runs=root / "runs", data=root / ".data", cache=root / ".cache")
     return Ground(folders=folders, environ={"PATH": os.environ["PATH"]})
-
-
-def write(path: Path, text: str, *, mode: int = 0o644) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    path.chmod(mode)
-    return path
-
-
-def has(found: Finding, state: str, *texts: str) -> None:
-    assert found.state == state, found
-    for text in texts:
-        assert text in f"{found.text} -> {found.fix}"
 
 
 # Versions
@@ -300,196 +284,3 @@ def test_a_clock_that_jumps_is_told(ground: Ground, monkeypatch: pytest.MonkeyPa
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() - 3600 * (time.monotonic() - began > 0.02))
     has(machine.clock(ground), "bad", "the clock was moved by -3600")
-
-
-# Registries
-
-
-class Registry(BaseHTTPRequestHandler):
-    """Knows one package of either kind; everything else is refused."""
-
-    status = 200
-
-    def do_GET(self) -> None:
-        url = "nox-1.0-py3-none-any.whl"
-        answers = {
-            "/simple/nox/": ("text/html", f'<a href="/{url}#sha256={"0" * 64}" data-core-metadata="true">{url}</a>'),
-            f"/{url}.metadata": ("text/plain", "Metadata-Version: 2.1\nName: nox\nVersion: 1.0\n"),
-            "/next": (
-                "application/json",
-                '{"name": "next", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": {"version": "1.0.0"}}}',
-            ),
-        }
-        kind, text = answers.get(self.path, ("text/plain", ""))
-        self.send_response(self.status if text else 404)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Tests are quiet."""
-
-
-@pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Registry)
-    monkeypatch.setattr(Registry, "status", 200)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield f"http://ada:s3cret-w0rd@127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def at(url: str, cache: Path) -> Ground:
-    """This checkout, with clients that are set to a registry at `url`."""
-    settings = {
-        "UV_DEFAULT_INDEX": f"{url}/simple",
-        "UV_NO_CONFIG": "1",
-        "UV_HTTP_TIMEOUT": "2",
-        "npm_config_registry": url,
-        "npm_config_cache": str(cache),
-        "NO_PROXY": "127.0.0.1",
-    }
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return Ground(environ={**kept, **settings})
-
-
-LOOKS = {"uv": registries.python_packages, "npm": registries.npm_packages}
-
-
-@pytest.mark.parametrize("client", LOOKS)
-def test_a_registry_that_answers_is_told(client: str, registry: str, tmp_path: Path) -> None:
-    found = LOOKS[client](at(registry, tmp_path))
-    has(found, "ok", f"answers {client}")
-
-
-@pytest.mark.parametrize("client", LOOKS)
-def test_a_registry_that_refuses_is_told_without_its_password(
-    client: str, registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Registry, "status", 403)
-    found = LOOKS[client](at(registry, tmp_path))
-    has(found, "warn", f"refuses {client}", "credentials")
-    assert "s3cret" not in f"{found.text}{found.fix}"
-
-
-@pytest.mark.parametrize("client", LOOKS)
-def test_a_registry_that_is_away_is_told_without_its_password(client: str, tmp_path: Path) -> None:
-    found = LOOKS[client](at("http://ada:s3cret-w0rd@127.0.0.1:1", tmp_path))
-    assert found.state == "warn"
-    assert "s3cret" not in f"{found.text}{found.fix}"
-    assert "goes on working" in found.text
-
-
-def test_a_registry_that_hangs_is_given_up_and_its_client_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registries, "WITHIN", 0.5)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        began = time.monotonic()
-        found = registries.npm_packages(at(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path))
-    has(found, "warn", "no answer within 0.5 s")
-    assert time.monotonic() - began < 10
-
-
-# All of them
-
-
-def test_a_check_that_raises_or_hangs_does_not_keep_the_others() -> None:
-    release = threading.Event()
-
-    def hangs(_ground: Ground) -> Finding:
-        release.wait(60)
-        return ok("too late")
-
-    def raises(_ground: Ground) -> Finding:
-        raise ZeroDivisionError("at postgres://ada:s3cret-w0rd@db/x")
-
-    told: list[str] = []
-    checks = [
-        Check(name="hangs", look=hangs),
-        Check(name="raises", look=raises),
-        Check(name="bad", look=lambda _: bad("no", fix="yes")),
-    ]
-    try:
-        results = examine(checks, Ground(), within=1, on_result=lambda result: told.append(result.name))
-    finally:
-        release.set()
-    assert [(result.name, result.state) for result in results] == [("hangs", "warn"), ("raises", "bad"), ("bad", "bad")]
-    assert results[0].finding == "no answer within 1 s"
-    assert "ZeroDivisionError: at postgres://db/x" in results[1].finding
-    assert told[-1] == "hangs"
-    assert sorted(told) == ["bad", "hangs", "raises"]
-
-
-Doctor = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def doctor(tmp_path: Path) -> Doctor:
-    def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        places = {"HARNESS_RUNS": str(tmp_path / "runs"), "COLUMNS": "60", **environ}
-        return subprocess.run(
-            [sys.executable, "-m", "harness", "doctor", "--offline", *arguments],
-            env={**os.environ, **places},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return run
-
-
-def test_the_command_tells_all_as_json(doctor: Doctor, tmp_path: Path) -> None:
-    broken = str(tmp_path / "none")
-    done = doctor("--json", HARNESS_CHROMIUM=broken)
-    assert done.returncode == 1, done.stderr
-    assert done.stderr == ""
-    told = json.loads(done.stdout)
-    assert set(told) == {"ok", "seconds", "checks"}
-    assert told["ok"] is False
-    assert told["seconds"] < 5
-    assert [check["name"] for check in told["checks"]] == [check.name for check in CHECKS if not check.online]
-    by_name = {check["name"]: check for check in told["checks"]}
-    assert set(by_name["browser"]) == {"name", "state", "finding", "fix"}
-    assert by_name["browser"]["state"] == "bad"
-    assert broken in by_name["browser"]["finding"]
-    assert "unset HARNESS_CHROMIUM" in by_name["browser"]["fix"]
-    assert all(check["fix"] for check in told["checks"] if check["state"] != "ok")
-
-
-def test_the_command_tells_people_what_to_do(doctor: Doctor, tmp_path: Path) -> None:
-    done = doctor(HARNESS_CHROMIUM=str(tmp_path / "none"))
-    assert done.returncode == 1
-    assert "✘ browser" in done.stdout
-    assert "→ Name a Chromium that runs" in done.stdout
-    assert "1 bad" in done.stdout
-    assert all(len(line) <= 60 or "/" in line for line in done.stdout.splitlines())
-
-
-def test_without_trouble_the_exit_code_is_0(doctor: Doctor) -> None:
-    done = doctor("--json")
-    told = json.loads(done.stdout)
-    assert [check for check in told["checks"] if check["state"] == "bad"] == []
-    assert done.returncode == 0
-
-
-def test_it_works_where_almost_nothing_else_does(doctor: Doctor, tmp_path: Path) -> None:
-    """No PATH, no home, and of the installed packages only what the command line is made of."""
-    hidden = ("psutil", "docker", "rich", "httpx", "playwright", "packaging", "psycopg", "redis", "watchfiles")
-    write(tmp_path / "hide" / "sitecustomize.py", f"import sys\nsys.modules.update(dict.fromkeys({hidden!r}))\n")
-    done = doctor("--json", PATH=str(tmp_path), HOME=str(tmp_path), PYTHONPATH=f"{tmp_path}/hide", HARNESS_NODE="")
-    assert "Traceback" not in done.stderr
-    told = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
-    assert len(told) == len([check for check in CHECKS if not check.online])
-    assert told["environment"]["state"] == "bad"
-    assert told["python"]["state"] == "ok"
-
-
-def test_help_has_examples(doctor: Doctor) -> None:
-    assert "Examples:\n    harness doctor" in doctor("--help").stdout

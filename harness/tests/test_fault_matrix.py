@@ -18,9 +18,8 @@ import redis
 from harness.faults.catalogue import Breach, fault
 from harness.stack import RunningStack
 from harness.tests.helpers import eventually
-from harness.tests.traffic import Answer, Device, Traffic, converges, devices_of, head, leader, people
+from harness.tests.traffic import Answer, Device, Traffic, converges, head, leader
 
-PEOPLE = 6
 CONVERGES_WITHIN = 30.0
 RECOVERS_WITHIN = 30.0
 BITES_WITHIN = 20.0
@@ -260,17 +259,6 @@ ROWS = (
     ),
     Row("layer lossy", breaking("layer", "lossy"), figure("dropped"), as_ever, goes_on=True),
 )
-
-
-@pytest.fixture(scope="module")
-def company(stack: RunningStack) -> list[tuple[int, str]]:
-    return people(stack, PEOPLE)
-
-
-@pytest.fixture
-def devices(stack: RunningStack, company: list[tuple[int, str]]) -> Iterator[list[Device]]:
-    with devices_of(stack, company) as made:
-        yield made
 
 
 @pytest.mark.parametrize(

@@ -5,32 +5,19 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import pytest
 
 from harness.stack import RunningStack
-from harness.tests.traffic import SENT_WITHIN, Device, committed, devices_of, leader, people
+from harness.tests.traffic import SENT_WITHIN, Device, committed, leader
 
-PEOPLE = 7
 QUICK = 2
 """How many moments of each kill are part of every run; the others are heavy."""
 MESSAGES = 200
 SENDERS = 2
 CONVERGED_WITHIN = 60.0
-
-
-@pytest.fixture(scope="module")
-def company(stack: RunningStack) -> list[tuple[int, str]]:
-    return people(stack, PEOPLE)
-
-
-@pytest.fixture
-def devices(stack: RunningStack, company: list[tuple[int, str]]) -> Iterator[list[Device]]:
-    with devices_of(stack, company) as made:
-        yield made
 
 
 @pytest.mark.parametrize(

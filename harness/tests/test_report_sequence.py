@@ -152,7 +152,7 @@ def test_of_a_crowd_the_unlucky_have_lifelines_of_their_own() -> None:
     ],
 )
 def test_each_kind_is_drawn_in_its_own_way(kind: str, text: str, sign: str) -> None:
-    assert sign in drawn(a_play(steps=[], moments=[a_moment(1.0, text, kind=kind)]))  # type: ignore[arg-type]
+    assert sign in drawn(a_play(steps=[], moments=[a_moment(1.0, text, kind=kind)]))  # type: ignore[arg-type]  # any word
 
 
 def test_arrows_point_where_things_went() -> None:

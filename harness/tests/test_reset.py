@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 from typing import Any
@@ -165,7 +166,8 @@ def test_nobody_is_left_in_the_empty_state(seeded: RunningStack) -> None:
     with company(seeded) as found:
         seeded.reset(EMPTY)
         for device in (found.alice, found.bob, found.stranger):
-            eventually(lambda d=device: d.live.state is State.SIGNED_OUT, within=BACK_WITHIN, what="all are told")  # type: ignore[misc]
+            told = partial(lambda one: one.live.state is State.SIGNED_OUT, device)
+            eventually(told, within=BACK_WITHIN, what="all are told")
     assert value(seeded, "SELECT count(*) FROM accounts_user") == 0
     (first, second) = people(seeded, 2)
     with ExitStack() as leaving:

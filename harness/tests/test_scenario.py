@@ -104,7 +104,7 @@ def made(**options: object) -> Scenario:
     def story(stage: Stage) -> None:
         """Nothing happens."""
 
-    return scenario("A story", **options)(story)  # type: ignore[arg-type]
+    return scenario("A story", **options)(story)  # type: ignore[arg-type]  # any of its options
 
 
 def test_a_scenario_is_played_in_the_ways_that_make_sense() -> None:

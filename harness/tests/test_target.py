@@ -8,10 +8,7 @@ import pty
 import ssl
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +26,7 @@ from harness.play.runner import perform
 from harness.play.scenario import scenario
 from harness.play.stage import Stage, Target
 from harness.ports import free_port
+from harness.tests.deploying import deployed, says
 from harness.tests.helpers import read_until
 from harness.tests.observing import Seen
 from harness.tests.small_app import PASSWORD, SmallApp, small_app
@@ -60,80 +58,6 @@ def breaks(stage: Stage) -> None:
 def makes_people(stage: Stage) -> None:
     stage.crowd(3)
 """
-FORM = '<form id="{id}" method="post"><input name="username"><input name="password"><input name="first_name"></form>'
-
-
-class Deployment(ThreadingHTTPServer):
-    """Answers as a deployment of this stack does, and keeps what it was asked to write."""
-
-    daemon_threads = True
-
-    def __init__(self, health: Any, *, status: int = 200) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.health = health
-        self.status = status
-        self.writes: list[tuple[str, str]] = []
-
-    @property
-    def base(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Deployment
-
-    def do_GET(self) -> None:
-        pages = {"/admin/login/": "login-form", "/admin/accounts/profile/7/change/": "profile_form"}
-        if self.path == "/healthz":
-            self._answer(self.server.status, self.server.health)
-        elif self.path in pages:
-            self._answer(200, FORM.format(id=pages[self.path]))
-        else:
-            self._answer(200, {"user": None})
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.writes.append((self.command, self.path))
-        if self.path == "/admin/login/":
-            self.send_response(302)
-            self.send_header("Location", "/admin/")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self._answer(200, {"user": {"id": 7}, "id": 1})
-
-    do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - the base class names them
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Tests are quiet."""
-
-    def _answer(self, status: int, content: Any) -> None:
-        body = content.encode() if isinstance(content, str) else json.dumps(content).encode()
-        self.send_response(status)
-        if status >= 300:
-            self.send_header("Location", "https://127.0.0.1:1/")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-@contextmanager
-def deployed(health: Any, *, status: int = 200, tls: ssl.SSLContext | None = None) -> Iterator[Deployment]:
-    server = Deployment(health, status=status)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def says(environment: str | None) -> dict[str, Any]:
-    return {"status": "ok", "run": "", **({} if environment is None else {"environment": environment})}
 
 
 @pytest.fixture
@@ -426,12 +350,6 @@ def test_a_page_that_writes_is_held_back(
     assert play.skipped is not None
     assert play.skipped.endswith(" /api/chats")
     assert arrived == [("POST", "/api/session")]
-
-
-@pytest.fixture(scope="module")
-def browsers() -> Iterator[Browsers]:
-    with Browsers.found() as found:
-        yield found
 
 
 def counted_writes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:

@@ -54,7 +54,7 @@ def failed(
 
 def not_seen(claim: str = "does not see 'Hi' within 2 s", **given: object) -> NotSeen:
     told = {"actor": "bob", "screen": "/chats", "lines": ["Lunch"], "frames": [], "connection": "live"} | given
-    return NotSeen(claim, View(**told))  # type: ignore[arg-type]
+    return NotSeen(claim, View(**told))  # type: ignore[arg-type]  # words for any of its fields
 
 
 def at(play: Play) -> tuple[str, str, str]:
@@ -74,7 +74,7 @@ def test_a_verb_that_there_is_not() -> None:
     def story(stage: Stage) -> None:
         bob = stage.actor("bob")
         with stage.step("Bob looks"):
-            bob.seees("Hi")  # type: ignore[attr-defined]
+            bob.seees("Hi")  # type: ignore[attr-defined]  # the planted typo
 
     assert at(played(story)) == (
         "AttributeError: 'WebActor' object has no attribute 'seees', in step 1 'Bob looks'",
@@ -87,7 +87,7 @@ def test_a_name_that_there_is_not() -> None:
     def story(stage: Stage) -> None:
         title = stage.unique("Lunch")
         with stage.step(f"{title[:0]}Look"):
-            print(titel)  # type: ignore[name-defined]  # noqa: F821
+            print(titel)  # type: ignore[name-defined]  # noqa: F821 - the planted typo
 
     what, _, why = at(played(story))
     assert what == "NameError: name 'titel' is not defined, in step 1 'Look'"
@@ -100,7 +100,7 @@ def test_a_call_that_does_not_fit() -> None:
         with stage.step("Bob looks"):
             bob.sees(
                 "Hi",
-                withn=2,  # type: ignore[call-arg]
+                withn=2,  # type: ignore[call-arg]  # the planted typo
             )
 
     what, code, why = at(played(story))
@@ -113,7 +113,7 @@ def test_a_fixture_that_scenarios_do_not_get() -> None:
     def story(stage: Stage, bob: object) -> None:
         """Nothing comes of it."""
 
-    what, code, why = at(played(story))  # type: ignore[arg-type]
+    what, code, why = at(played(story))  # type: ignore[arg-type]  # the planted fixture
     assert what.endswith("missing 1 required positional argument: 'bob', before the first step")
     assert code == "def story(stage: Stage, bob: object) -> None:"
     assert why == "likely: a scenario is given the stage alone, no fixtures: take 'bob' from stage.actor(...)"

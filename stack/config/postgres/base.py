@@ -26,7 +26,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             made = Pool(
                 # Django switches it off where it begins a transaction.
                 kwargs={**self.get_connection_params(), "autocommit": True},
-                configure=self._configure_connection,  # type: ignore[attr-defined]
+                configure=self._configure_connection,  # type: ignore[attr-defined]  # of Django, unknown to its stubs
                 open=False,
                 **options,
             )

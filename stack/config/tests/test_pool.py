@@ -139,5 +139,5 @@ def test_a_connection_in_the_midst_of_something_goes_back(pool: Pool, monkeypatc
 
 @pytest.mark.django_db
 def test_django_uses_it() -> None:
-    assert isinstance(connection.pool, Pool)  # type: ignore[attr-defined]
+    assert isinstance(connection.pool, Pool)  # type: ignore[attr-defined]  # only Postgres has one
     assert connection.vendor == "postgresql"

@@ -184,7 +184,7 @@ def test_a_handshake_that_meets_another_epoch_gets_no_snapshot(monkeypatch: pyte
         try:
             monkeypatch.setattr(hubs, "read_snapshot", swapped)
             with pytest.raises(NotReady, match="another one"):
-                await hub.join(None, identity(user, chat, at), None)  # type: ignore[arg-type]
+                await hub.join(None, identity(user, chat, at), None)  # type: ignore[arg-type]  # nobody to send to
         finally:
             await hub.stop()
 
@@ -215,6 +215,6 @@ def test_a_handshake_that_meets_another_epoch_gets_no_missed_events(monkeypatch:
         await hub._catch_up()
         monkeypatch.setattr(hubs, "_read_missed", swapped)
         with pytest.raises(NotReady, match="another one"):
-            await hub.join(None, identity(user, chat, at), before)  # type: ignore[arg-type]
+            await hub.join(None, identity(user, chat, at), before)  # type: ignore[arg-type]  # nobody to send to
 
     asyncio.run(story())
