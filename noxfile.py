@@ -39,6 +39,8 @@ TYPED = ("manage.py", "stack", "harness", "scenarios", "loadtests", "benchmarks"
 # Tests in containers need an engine, so they run where one is brought, and are never skipped for want of one.
 UNCONTAINED = "not containers"
 QUICK = f"not heavy and {UNCONTAINED}"
+# Most tests wait for other processes; each worker has a stack of its own, which is why four are enough anywhere.
+IN_WORKERS = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadfile")
 LOAD = ("--users", "20", "--run-time", "30s")
 # Importing the settings needs values, type checking reaches none of what they name.
 TYPES_ENV = {
@@ -277,7 +279,7 @@ def _prove(session: nox.Session, *, markers: str, in_containers: bool = False) -
         _checks_part(session, "lint", _lint_checks()),
         _checks_part(session, "types", _type_checks()),
         _frontend_part(session),
-        _pytest_part(session, "tests", "-m", markers),
+        _pytest_part(session, "tests", "-m", markers, *IN_WORKERS),
         _pytest_part(session, "scenarios", "scenarios", "-m", markers),
         _checks_part(session, "load", [Check("load", (_tool("python"), "-m", "loadtests", *LOAD))]),
     ]

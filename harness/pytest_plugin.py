@@ -3,6 +3,7 @@
 * Before Django's settings load, throwaway Postgres and Redis servers are started and named in the
   environment, unless ``DATABASE_URL`` and ``REDIS_URL`` name others. Where all paths asked for lie outside
   the package of the settings that pytest is configured with, neither is needed and neither happens.
+  With ``-n`` of pytest-xdist every worker has its own, and a stack of its own.
 * Fixtures: ``stack`` (a whole throwaway stack, two of each process, started when first used), ``stage`` and
   ``actor`` (a stage on it), ``faults`` and ``named_state`` (break it, reset it), ``live_store`` (a client's store,
   for tests that don't import the harness).
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from harness.stack import RunningStack
 
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
+XDIST_WORKER = "PYTEST_XDIST_WORKER"
 SERVICE_URLS = ("DATABASE_URL", "REDIS_URL")
 
 _services_key = pytest.StashKey["_Services"]()
@@ -108,6 +110,11 @@ def _only_strangers(paths: Sequence[str], config: pytest.Config, settings: str) 
     return bool(asked) and not any(path.is_relative_to(package) or package.is_relative_to(path) for path in asked)
 
 
+def _leaves_it_to_workers(known: argparse.Namespace) -> bool:
+    """Whether pytest-xdist runs the tests in processes of its own, and this is not one of them."""
+    return bool(getattr(known, "numprocesses", None)) and XDIST_WORKER not in os.environ
+
+
 @contextmanager
 def _without_settings() -> Generator[None]:
     """Keep pytest-django from loading the settings that the configuration file names."""
@@ -137,7 +144,11 @@ def pytest_load_initial_conftests(
     early_config.stash[_services_key] = services
     try:
         services.start()
-        return (yield)
+        loaded = yield
+        if _leaves_it_to_workers(known):
+            # They must not inherit what only the loading of settings and conftest files needed here.
+            services.close()
+        return loaded
     except BaseException:
         services.close()
         raise
@@ -148,7 +159,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "stack: needs a whole running stack")
     config.addinivalue_line("markers", "browser: needs a browser")
     config.stash[_played_key] = _Played()
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    # What came of the tests of pytest-xdist's workers is told once, by the process that started them.
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not hasattr(config, "workerinput"):
         from harness.report.github import Commands
 
         config.stash[_commands_key] = commands = Commands()

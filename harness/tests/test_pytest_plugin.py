@@ -74,7 +74,8 @@ MADE_BY_THE_PLUGIN = (
 
 def run_pytest(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in MADE_BY_THE_PLUGIN}
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    for name in ("DJANGO_SETTINGS_MODULE", "PYTEST_XDIST_WORKER"):
+        environment.pop(name, None)
     environment |= {"HARNESS_RUNS": str(folder / "runs"), **more}
     (folder / "pytest.ini").touch()
     return subprocess.run(
@@ -205,6 +206,30 @@ def test_services_are_there_before_the_settings_and_gone_afterwards(tmp_path: Pa
     assert "127.0.0.1" in found["ALLOWED_HOSTS"]
     assert found["key"] >= 32
     assert carriers(found["HARNESS_RUN"]) == []
+
+
+WORKERS_PROBE = """
+from __future__ import annotations
+import os
+import psycopg
+from pathlib import Path
+
+def test_services():
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    Path(f"{os.environ['PYTEST_XDIST_WORKER']}.txt").write_text(os.environ["HARNESS_RUN"])
+"""
+
+
+def test_each_worker_of_a_distributed_run_has_services_of_its_own(tmp_path: Path) -> None:
+    for name in ("test_one.py", "test_two.py"):
+        (tmp_path / name).write_text(WORKERS_PROBE, encoding="utf-8")
+    (tmp_path / "settings_probe.py").write_text("import os\nSECRET_KEY = os.environ['SECRET_KEY']\n", encoding="utf-8")
+    done = run_pytest(tmp_path, "-n", "2", "--dist", "loadfile", "--ds=settings_probe")
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = {path.read_text(encoding="utf-8") for path in tmp_path.glob("gw*.txt")}
+    assert len(runs) == 2
+    assert [carriers(run) for run in runs] == [[], []]
 
 
 def test_services_end_where_the_settings_can_not_be_loaded(tmp_path: Path) -> None:
