@@ -90,7 +90,7 @@ def rebuild(state: KeepState, prepare: Callable[[str], None], *, base: str | Non
     draft = f"{template}_draft"
     source = "template0" if base is None else template_name(state.url, base)
     with connected(with_database(state.url, _MAINTENANCE)) as connection:
-        _drop(connection, draft)
+        drop(connection, draft)
         _execute(connection, "CREATE DATABASE {} TEMPLATE {}", draft, source)
         try:
             prepare(with_database(state.url, draft))
@@ -99,7 +99,7 @@ def rebuild(state: KeepState, prepare: Callable[[str], None], *, base: str | Non
                 inside.execute("VACUUM (FULL, ANALYZE)")
             _replace(connection, template, source=draft, fingerprint=state.fingerprint)
         finally:
-            _drop(connection, draft)
+            drop(connection, draft)
 
 
 def restore(state: KeepState, *, carried: Sequence[Carried] = ()) -> None:
@@ -114,7 +114,7 @@ def restore(state: KeepState, *, carried: Sequence[Carried] = ()) -> None:
     database = database_of(state.url)
     fresh, old = f"{database}_next", f"{database}_old"
     with connected(with_database(state.url, _MAINTENANCE)) as connection:
-        _drop(connection, fresh, old)
+        drop(connection, fresh, old)
         # The copy is made beside the old one: a copy that fails (a full disk) costs nothing.
         _execute(connection, "CREATE DATABASE {} TEMPLATE {}", fresh, template_name(state.url, state.template))
         with connected(state.url) as leaving, _emptying(state.url, spared=leaving.info.backend_pid):
@@ -130,7 +130,7 @@ def restore(state: KeepState, *, carried: Sequence[Carried] = ()) -> None:
 def discard_old(state: KeepState) -> None:
     """Remove what the database was before the last ``restore``."""
     with connected(with_database(state.url, _MAINTENANCE)) as connection:
-        _drop(connection, f"{database_of(state.url)}_old")
+        drop(connection, f"{database_of(state.url)}_old")
 
 
 def tidy(state: KeepState) -> None:
@@ -138,22 +138,29 @@ def tidy(state: KeepState) -> None:
     database = database_of(state.url)
     templates = [template_name(state.url, name) for name in {*STATES, state.template}]
     with connected(with_database(state.url, _MAINTENANCE)) as connection:
-        _drop(connection, f"{database}_next", f"{database}_old")
-        _drop(connection, *(f"{template}_{draft}" for template in templates for draft in ("draft", "next")))
+        drop(connection, f"{database}_next", f"{database}_old")
+        drop(connection, *(f"{template}_{draft}" for template in templates for draft in ("draft", "next")))
 
 
 def _replace(connection: psycopg.Connection[Any], template: str, *, source: str, fingerprint: str) -> None:
     draft = f"{template}_next"
-    _drop(connection, draft)
+    drop(connection, draft)
     _execute(connection, "CREATE DATABASE {} TEMPLATE {}", draft, source)
     connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(draft), sql.Literal(fingerprint)))
-    _drop(connection, template)
+    drop(connection, template)
     _execute(connection, "ALTER DATABASE {} RENAME TO {}", draft, template)
 
 
-def _drop(connection: psycopg.Connection[Any], *databases: str) -> None:
+def drop(connection: psycopg.Connection[Any], *databases: str) -> None:
+    """Remove databases that exist, and end our role's connections to them."""
     for database in databases:
-        _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
+        # Postgres' own WITH (FORCE) is refused where autovacuum is at work, which is not ours to end; without it the
+        # server ends autovacuum itself.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = current_user",
+            [database],
+        )
+        _execute(connection, "DROP DATABASE IF EXISTS {}", database)
 
 
 @contextmanager

@@ -31,8 +31,7 @@ def state(servers: RunningStack) -> Iterator[KeepState]:
         connection.execute("CREATE DATABASE app")
         yield KeepState(url=url, template=KEEP, fingerprint="one")
         left = {row[0] for row in connection.execute("SELECT datname FROM pg_database WHERE datname ~ '^app'")}
-        for name in databases:
-            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+        states.drop(connection, *databases)
     assert left <= {"app", "app_kept", "app_busy"}, "a draft was left"
 
 

@@ -37,7 +37,7 @@ def database(server: psycopg.Connection) -> Iterator[str]:
     server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
     yield name
     for left in (name, f"{name}_away"):
-        server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(left)))
+        server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(left)))
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def database() -> Iterator[Database]:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
         yield Database(urlunsplit(urlsplit(server)._replace(path=f"/{name}")))
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 def test_another_applications_database_is_left_alone(database: Database) -> None:
