@@ -143,7 +143,7 @@ def load(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure beside a peer, in turns: `-- ssr --json FILE`."""
+    """Measure beside peers, in turns: `-- ssr --json FILE`, `-- live --json FILE`."""
     _prepare(session, with_node=True)
     _run(session, _tool("python"), "-m", "benchmarks", *(session.posargs or ("--help",)))
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks ssr``: measures, prints a table, writes the figures and a report."""
+"""``python -m benchmarks NAME``: measures, prints a table, writes the figures and a report."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from benchmarks.live.command import live
 from benchmarks.ssr.command import ssr
 
 
@@ -14,6 +15,7 @@ def benchmarks() -> None:
     """Measure this stack beside its peers, in turns, in one run."""
 
 
+benchmarks.add_command(live)
 benchmarks.add_command(ssr)
 
 if __name__ == "__main__":

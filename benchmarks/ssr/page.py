@@ -7,7 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from benchmarks.ssr.run import BARS, Result, Verdict
+from benchmarks.bars import Verdict
+from benchmarks.ssr.run import BARS, Result
 from harness.report.charts import Bar, bars
 from harness.report.page import Section, table, write_page
 

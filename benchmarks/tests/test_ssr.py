@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from benchmarks.bars import Verdict
 from benchmarks.ssr import data
 from benchmarks.ssr.measure import Round, Subject, WrongAnswer, rounds
-from benchmarks.ssr.run import API, BARS, PAGE, PEER, RENDERER, Result, Verdict
+from benchmarks.ssr.run import API, BARS, PAGE, PEER, RENDERER, Result
 from harness.folders import CHECKOUT
 
 

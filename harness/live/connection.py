@@ -14,7 +14,12 @@ from harness.live.store import JSON, LiveStore
 SUBPROTOCOL = "live.v1"
 SIGNED_OUT = 4401
 RESUME_AT_ONCE = frozenset({4409, 1012})
+ASKED_TOO_MUCH = frozenset({4420, 4421})
 OUR_FAULT = frozenset({4400, 4404, 1009})
+MOST_LOADS = 4
+"""Loads that are out at once: a server answers one after the other, and pages of what is looked at go between them."""
+LOAD_SPREAD = 1.0
+"""Seconds over which the clients of a scope that is stale for all of them spread their loads."""
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
 
@@ -46,7 +51,7 @@ class LiveConnection:
     """Keeps a store in step over any transport. The transport tells it what happens and does what it says.
 
     Args:
-        store: kept over reconnects.
+        store: kept over reconnects; its clock is the connection's.
         random: for jitter.
         on_applied: called with every event that was no hole.
     """
@@ -68,13 +73,14 @@ class LiveConnection:
         self._failures = 0
         self._next_id = 0
         self._asked: dict[str, int] = {}
+        self._loads_at: dict[str, float] = {}
+        self._loads_out: set[int] = set()
 
     def opened(self) -> tuple[str, ...]:
         """The transport is open: what to send. Signing in again, or mending a fault, is the caller's to know."""
         self._expect(State.OFFLINE, State.SIGNED_OUT, State.FAILED)
         self.state = State.GREETING
-        self.store.expect_nothing()
-        self._asked.clear()
+        self._forget_questions()
         cursor = self.store.cursor
         return (_encode({"type": "hello", "cursor": cursor.to_json() if cursor else None}),)
 
@@ -104,15 +110,52 @@ class LiveConnection:
                 self.store.apply_heartbeat(frame)
                 self.state = State.LIVE
                 self._failures = 0
-            case "scope" if self._is_asked(frame):
-                self.store.apply_scope(frame)
+            case "scope":
+                self._loads_out.discard(frame["id"])
+                if self._is_asked(frame):
+                    self.store.apply_scope(frame)
             case "page" if self._is_asked(frame):
                 self.store.apply_page(frame)
-            case "scope" | "page":
+            case "signal":
+                self.store.apply_signal(frame)
+            case "presence":
+                self.store.apply_presence(frame)
+            case _:
+                # An answer that nobody waits for any more, or of a newer server.
                 pass
-            case other:
-                raise ProtocolViolation(f"unknown frame {other!r}")
-        return Reaction(send=tuple(self._load(s) for s in sorted(self.store.stale) if not self.store.expects(s)))
+        return Reaction(send=self.due())
+
+    def due(self) -> tuple[str, ...]:
+        """The frames to send by now, beside those of reactions: loads of stale scopes, after their delay."""
+        if self.state is not State.LIVE:
+            return ()
+        now, stale = self.store.clock(), self.store.stale
+        self._loads_at = {scope: at for scope, at in self._loads_at.items() if scope in stale}
+        for scope in sorted(stale - self._loads_at.keys()):
+            if not self.store.expects(scope):
+                self._loads_at[scope] = now + self._load_delay(scope)
+        ready = sorted((at, scope) for scope, at in self._loads_at.items() if at <= now)
+        free = MOST_LOADS - len(self._loads_out)
+        ready = [(at, scope) for at, scope in ready if not self.store.expects(scope)]
+        return tuple(self._load(scope) for _at, scope in ready[: max(0, free)])
+
+    def wake_in(self) -> float | None:
+        """Seconds until `due` has something, or a signal of the store ends; None for never."""
+        if self.state is not State.LIVE:
+            return None
+        now = self.store.clock()
+        waits = [] if (ends := self.store.moment.ends_in(now)) is None else [ends]
+        if len(self._loads_out) < MOST_LOADS:
+            waits += [at - now for scope, at in self._loads_at.items() if not self.store.expects(scope)]
+        return max(0.0, min(waits)) if waits else None
+
+    def signal(self, scope: str, name: str) -> str | None:
+        """The frame that tells whoever holds a scope something of the moment, such as ``typing``; None while that is in
+        vain. Servers drop more than a few in a row, so say it once in some seconds for as long as it is true.
+        """
+        if self.state is not State.LIVE or scope not in self.store.windows:
+            return None
+        return _encode({"type": "signal", "scope": scope, "signal": name})
 
     def closed(self, code: int) -> float | None:
         """The transport is gone.
@@ -120,6 +163,7 @@ class LiveConnection:
         Returns:
             Seconds to wait before connecting again, or None if that would be in vain.
         """
+        self._forget_questions()
         if code == SIGNED_OUT:
             self.state = State.SIGNED_OUT
             return None
@@ -128,6 +172,8 @@ class LiveConnection:
             return None
         self.state = State.OFFLINE
         self._failures += 1
+        if code in ASKED_TOO_MUCH:
+            return self._random.uniform(_LONGEST_DELAY / 2, _LONGEST_DELAY)
         if code in RESUME_AT_ONCE and self._failures == 1:
             return self._random.uniform(0, _FIRST_DELAY)
         return self._random.uniform(0, min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(self._failures, 10)))
@@ -141,9 +187,24 @@ class LiveConnection:
         self.store.expect(scope)
         return self._request({"type": "page", "scope": scope, "entity": entity, "before": before})
 
+    def _load_delay(self, scope: str) -> float:
+        """Nobody shares one's own scope, and a scope that was entered without its window is entered by few at once."""
+        if self.store.windows[scope].missing or scope.startswith("user:"):
+            return 0.0
+        return self._random.uniform(0, LOAD_SPREAD)
+
     def _load(self, scope: str) -> str:
+        del self._loads_at[scope]
         self.store.expect(scope)
-        return self._request({"type": "load", "scope": scope})
+        frame = self._request({"type": "load", "scope": scope})
+        self._loads_out.add(self._next_id)
+        return frame
+
+    def _forget_questions(self) -> None:
+        self.store.expect_nothing()
+        self._asked.clear()
+        self._loads_at.clear()
+        self._loads_out.clear()
 
     def _is_asked(self, frame: JSON) -> bool:
         """Whether this answers the last question about its scope: one that was left and entered is asked anew."""

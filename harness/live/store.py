@@ -5,9 +5,12 @@ The rules are those of docs/live-protocol.md; one file of vectors proves them he
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from harness.live.moment import Moment, Presence
 
 JSON: TypeAlias = dict[str, Any]
 EntityKey: TypeAlias = tuple[str, Any]
@@ -43,12 +46,14 @@ class Window:
         bounds: long type -> lowest (order key, id) held, None if all of it is.
         entities: (type, id) -> data.
         stale: too much changed at once; it has to be loaded anew.
+        missing: it was too large to come along when the scope was entered, so that nothing is there to look at.
     """
 
     at: int
     bounds: dict[str, list[Any] | None]
     entities: dict[EntityKey, JSON]
     stale: bool = False
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,11 @@ class Applied:
 
 @dataclass
 class LiveStore:
-    """A client's entities, per scope, and how far they are complete."""
+    """A client's entities, per scope, and how far they are complete; beside them, what is of the moment.
+
+    Attributes:
+        clock: monotonic, in seconds; signals end by it.
+    """
 
     user: int | None = None
     epoch: str = ""
@@ -69,6 +78,8 @@ class LiveStore:
     orders: Mapping[str, str] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False, compare=False)
+    moment: Moment = field(default_factory=Moment, compare=False)
     _replay: dict[str, list[JSON]] = field(default_factory=dict)
 
     @property
@@ -100,6 +111,14 @@ class LiveStore:
         window = self.windows.get(scope)
         return [] if window is None else sorted(_of_type(window, type_), key=lambda data: self._key(type_, data))
 
+    def present(self, scope: str) -> Presence | None:
+        """Who is there, as far as it was told; None before it was."""
+        return self.moment.presence.get(scope)
+
+    def typing(self, scope: str) -> list[int]:
+        """The users who are typing in a scope, by id."""
+        return self.moment.signalling(scope, "typing", self.clock())
+
     # -- what comes from the server ---------------------------------------------------------------------------------
 
     def apply_snapshot(self, frame: JSON) -> None:
@@ -107,6 +126,7 @@ class LiveStore:
         self.user, self.epoch, self.seq = frame["user"], frame["epoch"], frame["seq"]
         self.windows = {scope: self._window(window, frame["seq"]) for scope, window in frame["scopes"].items()}
         self._replay.clear()
+        self.moment.clear()
 
     def apply_event(self, frame: JSON) -> Applied:
         """Apply an event once and in order.
@@ -139,8 +159,20 @@ class LiveStore:
         return Applied(ops=frame["ops"])
 
     def apply_heartbeat(self, frame: JSON) -> None:
-        """The server verified that nothing is missing up to this seq."""
-        self.seq = max(self.seq, frame["seq"])
+        """The server verified that nothing is missing up to this seq of its log, which is this one if all is right."""
+        if frame["epoch"] == self.epoch:
+            self.seq = max(self.seq, frame["seq"])
+
+    def apply_signal(self, frame: JSON) -> None:
+        """A user says something of the moment in a scope."""
+        if frame["scope"] in self.windows:
+            self.moment.signalled(frame, self.clock())
+
+    def apply_presence(self, frame: JSON) -> None:
+        """Who is present in some scopes."""
+        for scope, said in frame["scopes"].items():
+            if scope in self.windows:
+                self.moment.present(scope, said)
 
     def expect(self, scope: str) -> None:
         """A window or page of this scope was asked for: keep its events, to apply them again behind the answer."""
@@ -151,8 +183,9 @@ class LiveStore:
         return scope in self._replay
 
     def expect_nothing(self) -> None:
-        """The connection is a new one: what was asked for on the last one is never answered."""
+        """The connection has ended: what was asked for is never answered, and what was of the moment is over."""
         self._replay.clear()
+        self.moment.clear()
 
     def apply_scope(self, frame: JSON) -> None:
         """A scope that was loaded anew; a window of None means that the user no longer sees it."""
@@ -161,6 +194,7 @@ class LiveStore:
             return
         if frame["window"] is None:
             self.windows.pop(scope, None)
+            self.moment.drop(scope)
             return
         self.windows[scope] = self._window(frame["window"], frame["seq"])
         for event in missed:
@@ -200,7 +234,7 @@ class LiveStore:
 
     def _window(self, data: JSON | None, at: int) -> Window:
         if data is None:
-            return Window(at=at, bounds={}, entities={}, stale=True)
+            return Window(at=at, bounds={}, entities={}, stale=True, missing=True)
         entities = {(t, row["id"]): row for t, rows in data["entities"].items() for row in rows}
         return Window(at=at, bounds=dict(data["bounds"]), entities=entities)
 
@@ -223,6 +257,7 @@ class LiveStore:
             case "leave" if not self._is_behind(op["scope"], seq):
                 self.windows.pop(op["scope"], None)
                 self._replay.pop(op["scope"], None)
+                self.moment.drop(op["scope"])
 
     def _is_behind(self, scope: str, seq: int) -> bool:
         """Whether an op about a scope is older than what is held of it: it came again behind a load."""

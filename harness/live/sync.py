@@ -5,22 +5,18 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TypeVar
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Origin, Subprotocol
 
-from harness.live.connection import SUBPROTOCOL, LiveConnection, State
+from harness.live.connection import LiveConnection, State
 from harness.live.store import JSON, LiveStore
+from harness.live.transport import ABNORMAL, OPEN_WITHIN, end_of, options, patience, without_goodbye
 
 T = TypeVar("T")
-
-_OPEN_WITHIN = 5.0
-_ABNORMAL = 1006
-_OUR_FAULT = 4400
 
 
 class SyncLive:
@@ -131,6 +127,16 @@ class SyncLive:
         transport.send(frame)
         return True
 
+    def signal(self, scope: str, name: str) -> bool:
+        """Tell whoever holds a scope something of the moment, such as ``typing``; False while that is in vain."""
+        with self._changed:
+            frame = self._connection.signal(scope, name)
+            transport = self._transport
+        if frame is None or transport is None:
+            return False
+        transport.send(frame)
+        return True
+
     def _leave(self) -> ClientConnection | None:
         with self._changed:
             self._wanted = False
@@ -156,32 +162,13 @@ class SyncLive:
     def _connect_once(self) -> int:
         """One connection from handshake to end; its close code."""
         try:
-            with connect(
-                self.url,
-                origin=Origin(self._origin),
-                subprotocols=[Subprotocol(SUBPROTOCOL)],
-                additional_headers=dict(self._headers()),
-                compression=None,
-                max_size=None,
-                open_timeout=_OPEN_WITHIN,
-                close_timeout=1.0,
-                ping_interval=None,
-                proxy=None,
-            ) as transport:
+            known = options(self._origin, self._headers())
+            with connect(self.url, open_timeout=OPEN_WITHIN, **known) as transport:
                 return self._converse(transport)
-        except InvalidStatus as error:
-            self.error = f"the handshake was answered with HTTP {error.response.status_code}"
-            return _OUR_FAULT if error.response.status_code in (401, 403, 404) else _ABNORMAL
-        except (OSError, InvalidHandshake, TimeoutError) as error:
-            self.error = f"{type(error).__name__}: {error}"
-            return _ABNORMAL
-        except ConnectionClosed as error:
-            self.error = str(error)
-            return error.rcvd.code if error.rcvd is not None else _ABNORMAL
         except Exception as error:
             # A thread that ends in silence would look alive.
-            self.error = f"{type(error).__name__}: {error}"
-            return _OUR_FAULT
+            code, self.error = end_of(error)
+            return code
         finally:
             self._transport = None
 
@@ -189,14 +176,13 @@ class SyncLive:
         with self._changed:
             if not self._wanted:
                 # Whoever left during the handshake had no transport to close.
-                return _ABNORMAL
+                return ABNORMAL
             self._transport = transport
             greeting = self._connection.opened()
         for frame in greeting:
             transport.send(frame)
         while True:
-            # Two heartbeats missed: a half-open connection never says that it is dead.
-            text = transport.recv(timeout=2 * self._connection.heartbeat + 5, decode=True)
+            text = self._receive(transport)
             with self._changed:
                 reaction = self._connection.received(text)
                 self._changed.notify_all()
@@ -204,12 +190,29 @@ class SyncLive:
                 transport.send(frame)
             if reaction.resume:
                 self.error = "events were missing"
-                return _ABNORMAL
+                return ABNORMAL
+
+    def _receive(self, transport: ClientConnection) -> str:
+        """The next frame; meanwhile, what is due is sent."""
+        deadline = time.monotonic() + patience(self._connection.heartbeat)
+        while True:
+            left = deadline - time.monotonic()
+            with self._changed:
+                due_in = self._connection.wake_in()
+            try:
+                return transport.recv(timeout=left if due_in is None else min(left, due_in), decode=True)
+            except TimeoutError:
+                if time.monotonic() >= deadline:
+                    raise
+            with self._changed:
+                frames = self._connection.due()
+                self._changed.notify_all()
+            for frame in frames:
+                transport.send(frame)
 
 
 def _reset(sock: socket.socket) -> None:
-    # With a linger of zero, close sends RST: the other side learns as little as from a network that is gone. The
-    # connection's own thread closes when it reads the end; closing here could hand its descriptor to another socket.
+    # Its own thread closes it when it reads the end; closing here could hand the descriptor to another socket.
     with contextlib.suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        without_goodbye(sock)
         sock.shutdown(socket.SHUT_RD)

@@ -160,18 +160,21 @@ def _backend(name: str, port: int, shared: Mapping[str, str], basis: Basis) -> R
     url = f"http://127.0.0.1:{port}"
     server = ("-m", "uvicorn", "stack.config.asgi:application", "--host", "127.0.0.1", "--port", str(port))
     sockets = ("--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--ws-max-size", "65536")
+    # A client that has gone without a word is found by the second of these, in 40 s.
+    pings = ("--ws-ping-interval", "20", "--ws-ping-timeout", "20")
     ends = develop.RELOADING if basis.develop else ("--timeout-graceful-shutdown", "10")
     rest = (*ends, "--lifespan", "on", "--no-server-header", "--no-proxy-headers")
     return Resource(
         name=name,
         kind="process",
-        command=(sys.executable, "-u", *server, *sockets, *rest),
+        command=(sys.executable, "-u", *server, *sockets, *pings, *rest),
         readiness=HttpReady(f"{url}/readyz"),
         directory=str(basis.root),
         environment={**shared, **_signed(name)},
         endpoints={"http": url},
         depends_on=("prepare",),
-        grace=12.0,
+        # Letting its sockets go takes up to 12 s, and then requests that are under way another 10.
+        grace=25.0,
     )
 
 

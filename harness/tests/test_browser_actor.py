@@ -103,6 +103,7 @@ JOB = Job(id=1, kind="x")
 def patiently(bob: object) -> None:
     """Fill in a form of a page that does not have it."""
     assert isinstance(bob, BrowserActor)
+    bob.opens("/profile")
     bob._hands._patience = 1.0
     bob._tab.page.set_default_timeout(300)
     bob.changes_profile(last_name="Tables")

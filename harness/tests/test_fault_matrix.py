@@ -17,6 +17,12 @@ import redis
 
 from harness.faults.catalogue import Breach, fault
 from harness.stack import RunningStack
+from harness.tests.client_faults import (
+    a_client_does_not_read,
+    a_client_is_gone_without_a_word,
+    a_member_is_removed,
+    backends_are_restarted_in_turn,
+)
 from harness.tests.helpers import eventually
 from harness.tests.traffic import Answer, Device, Traffic, converges, head, leader
 
@@ -25,6 +31,8 @@ RECOVERS_WITHIN = 30.0
 BITES_WITHIN = 20.0
 CUT_OFF_WITHIN = 5.0
 """Well before whoever asks would give up by itself."""
+GIVEN_UP_WITHIN = 13.0
+"""Seconds that servers wait for an answer of the database, and some to say so."""
 
 Bites = Callable[["Scene"], bool]
 
@@ -113,6 +121,21 @@ def as_ever(scene: Scene) -> bool:
 def errors_not_hangs(scene: Scene) -> bool:
     """Servers that can't serve say so, and soon: every request has an answer."""
     return {answer.outcome for answer in (*scene.answered, *scene.loaded)} <= {200, 500, 503}
+
+
+def errors_in_time(scene: Scene) -> bool:
+    """The same of a database that says nothing: it is waited for, but not for long."""
+    told = (*scene.answered, *scene.loaded)
+    return errors_not_hangs(scene) and all(answer.seconds < GIVEN_UP_WITHIN for answer in told)
+
+
+def cut_off_at_most(scene: Scene) -> bool:
+    """Whoever asks a server that is not there is cut off at once; whoever is answered is served."""
+    told = (*scene.answered, *scene.loaded)
+    cut_off = [answer for answer in told if answer.outcome == "no answer"]
+    return {answer.outcome for answer in told} <= {200, "no answer"} and all(
+        a.seconds < CUT_OFF_WITHIN for a in cut_off
+    )
 
 
 def the_other_backend_serves(scene: Scene) -> bool:
@@ -249,6 +272,9 @@ ROWS = (
     Row("redis down", breaking("redis", "down"), figure("cut"), as_ever, goes_on=True),
     Row("redis half open", breaking("redis", "half_open"), figure("dropped_bytes"), as_ever, goes_on=True),
     Row("postgres down", breaking("postgres", "down"), figure("cut"), errors_not_hangs, goes_on=False),
+    Row(
+        "postgres half open", breaking("postgres", "half_open"), figure("dropped_bytes"), errors_in_time, goes_on=False
+    ),
     Row("postgres slow", breaking("postgres", "latency", seconds=0.02), figure("delayed"), as_ever, goes_on=True),
     Row(
         "backend reset",
@@ -257,10 +283,17 @@ ROWS = (
         the_other_backend_serves,
         goes_on=True,
     ),
+    Row(
+        "backends drained in turn", backends_are_restarted_in_turn, figure("resumes", 7), cut_off_at_most, goes_on=True
+    ),
+    Row("client does not read", a_client_does_not_read, figure("closed"), as_ever, goes_on=True),
+    Row("client gone without a word", a_client_is_gone_without_a_word, figure("dropped_bytes"), as_ever, goes_on=True),
+    Row("member removed", a_member_is_removed, figure("left", 4), as_ever, goes_on=True, heavy=False),
     Row("layer lossy", breaking("layer", "lossy"), figure("dropped"), as_ever, goes_on=True),
 )
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "row", [pytest.param(row, id=row.name, marks=pytest.mark.heavy if row.heavy else ()) for row in ROWS]
 )

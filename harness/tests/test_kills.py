@@ -13,7 +13,7 @@ import pytest
 from harness.stack import RunningStack
 from harness.tests.traffic import SENT_WITHIN, Device, committed, leader
 
-QUICK = 2
+QUICK = 1
 """How many moments of each kill are part of every run; the others are heavy."""
 MESSAGES = 200
 SENDERS = 2

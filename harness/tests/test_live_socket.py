@@ -8,15 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection
 
 from harness.actors.http import SESSION_COOKIE, Http
 from harness.play.observers import Observers
 from harness.stack import RunningStack
-
-HELLO = '{"type":"hello","cursor":null}'
-WITHIN = 10.0
+from harness.tests import raw
+from harness.tests.raw import HELLO, closed_with, until
 
 Session = Callable[[str], str]
 
@@ -42,30 +41,8 @@ def sign_in(stack: RunningStack) -> Iterator[Callable[[str], Http]]:
 def socket(
     stack: RunningStack, http: Http | None = None, *, cookie: str | None = None, **options: Any
 ) -> Iterator[ClientConnection]:
-    cookie = cookie if http is None else http.cookies[SESSION_COOKIE]
-    headers = {} if cookie is None else {"Cookie": f"{SESSION_COOKIE}={cookie}"}
-    options = {"origin": stack.urls.app, "subprotocols": ["live.v1"], **options}
-    with connect(
-        stack.urls.live, additional_headers=headers, proxy=None, compression=None, max_size=None, **options
-    ) as client:
+    with raw.socket(stack.urls.app, cookie if http is None else http.cookies[SESSION_COOKIE], **options) as client:
         yield client
-
-
-def closed_with(client: ClientConnection) -> int:
-    try:
-        while True:
-            client.recv(timeout=WITHIN)
-    except ConnectionClosed as closed:
-        if closed.rcvd is None:
-            pytest.fail("the server went without a close frame")
-        return closed.rcvd.code
-
-
-def until(client: ClientConnection, type_: str) -> dict[str, Any]:
-    while True:
-        frame = json.loads(client.recv(timeout=WITHIN))
-        if frame["type"] == type_:
-            return dict(frame)
 
 
 def test_a_signed_in_client_is_welcomed(stack: RunningStack, sign_in: Callable[[str], Http]) -> None:

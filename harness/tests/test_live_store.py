@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import ceil
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -52,6 +53,54 @@ def test_vector(vector: dict[str, Any]) -> None:
     assert outcomes == vector["outcomes"]
     assert store.canonical() == vector["holds"]
     assert store.seq == vector["seq"]
+
+
+class Fixed(Random):
+    """Every number is the same share of its range."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self._share = share
+
+    def uniform(self, a: float, b: float) -> float:
+        return a + (b - a) * self._share
+
+
+@pytest.mark.parametrize("vector", VECTORS["conversations"], ids=lambda vector: vector["name"])
+def test_conversation(vector: dict[str, Any]) -> None:
+    now = 100.0
+    store = LiveStore(clock=lambda: now)
+    connection = LiveConnection(store, random=Fixed(vector["random"]))
+    sent = list(connection.opened())
+    for step in vector["steps"]:
+        # As a driver does: it wakes up when something is due, and only then.
+        while (wait := connection.wake_in()) is not None and now + wait < 100 + step["at"]:
+            now = ceil((now + wait) * 1e6) / 1e6
+            sent += connection.due()
+        now = 100 + step["at"]
+        sent += connection.due()
+        for frame in step.get("says", ()):
+            reaction = connection.received(json.dumps(frame))
+            assert not reaction.resume
+            sent += reaction.send
+        assert [json.loads(frame) for frame in sent] == step.get("sends", []), step
+        sent.clear()
+        for scope, users in step.get("typing", {}).items():
+            assert store.typing(scope) == users, step
+        for scope, said in step.get("present", {}).items():
+            present = store.present(scope)
+            known = None if present is None else {"count": present.count, "users": sorted(present.users)}
+            assert known == said, step
+
+
+@pytest.mark.parametrize("vector", VECTORS["closes"], ids=lambda vector: f"{vector['code']} x {vector['failures']}")
+def test_closing(vector: dict[str, Any]) -> None:
+    for share in (0, 1):
+        connection = LiveConnection(LiveStore(), random=Fixed(share))
+        for _ in range(vector["failures"] - 1):
+            connection.closed(1006)
+        wait = connection.closed(vector["code"])
+        assert wait == (None if vector["wait"] is None else vector["wait"][share])
 
 
 def snapshot(seq: int = 0) -> dict[str, Any]:
@@ -110,8 +159,8 @@ def test_a_missing_event_is_noticed_or_harmless(events: list[dict[str, Any]], da
 
 
 class TestConnection:
-    def welcomed(self, *, resumed: bool = False) -> LiveConnection:
-        connection = LiveConnection(LiveStore(), random=Random(1))
+    def welcomed(self, *, resumed: bool = False, store: LiveStore | None = None) -> LiveConnection:
+        connection = LiveConnection(LiveStore() if store is None else store, random=Random(1))
         connection.opened()
         connection.received(
             json.dumps(
@@ -128,8 +177,8 @@ class TestConnection:
         )
         return connection
 
-    def live(self) -> LiveConnection:
-        connection = self.welcomed()
+    def live(self, **options: Any) -> LiveConnection:
+        connection = self.welcomed(**options)
         connection.received(json.dumps(snapshot()))
         connection.received(json.dumps({"type": "heartbeat", "epoch": "e", "seq": 0}))
         return connection
@@ -152,12 +201,58 @@ class TestConnection:
         event = {"type": "event", "seq": 9, "scope": "a", "prev": 8, "ops": []}
         assert self.live().received(json.dumps(event)).resume
 
-    def test_a_stale_scope_is_loaded_once(self) -> None:
-        connection = self.live()
+    def test_a_stale_scope_is_loaded_once_when_its_time_has_come(self) -> None:
+        now = 5.0
+        connection = self.live(store=LiveStore(clock=lambda: now))
         stale = {"type": "event", "seq": 1, "scope": "a", "prev": 0, "ops": [{"op": "stale"}]}
-        (load,) = connection.received(json.dumps(stale)).send
+        assert connection.received(json.dumps(stale)).send == ()
+        wait = connection.wake_in()
+        assert wait is not None
+        assert 0 < wait < 1
+        now += wait
+        beat = json.dumps({"type": "heartbeat", "epoch": "e", "seq": 1})
+        (load,) = connection.received(beat).send
         assert json.loads(load)["scope"] == "a"
-        assert connection.received(json.dumps({"type": "heartbeat", "epoch": "e", "seq": 1})).send == ()
+        assert connection.wake_in() is None
+        assert (connection.received(beat).send, connection.due()) == ((), ())
+
+    def test_what_was_out_is_asked_again_over_the_next_connection_alone(self) -> None:
+        now = 5.0
+        connection = self.live(store=LiveStore(clock=lambda: now))
+        connection.received(json.dumps({"type": "event", "seq": 1, "scope": "a", "prev": 0, "ops": [{"op": "stale"}]}))
+        now += 1
+        assert len(connection.due()) == 1
+        connection.closed(1006)
+        assert connection.due() == ()
+        assert connection.wake_in() is None
+        connection.opened()
+        welcome = {"type": "welcome", "user": 1, "resumed": True, "heartbeat": 25, "orders": {}}
+        connection.received(json.dumps(welcome))
+        now += 1
+        assert connection.due() == ()
+        connection.received(json.dumps({"type": "heartbeat", "epoch": "e", "seq": 1}))
+        now += 1
+        assert len(connection.due()) == 1
+
+    def test_a_signal_is_of_a_scope_that_is_held_and_of_a_connection_that_is_up_to_date(self) -> None:
+        connection = self.welcomed()
+        connection.received(json.dumps(snapshot()))
+        assert connection.signal("a", "typing") is None
+        connection.received(json.dumps({"type": "heartbeat", "epoch": "e", "seq": 0}))
+        assert json.loads(connection.signal("a", "typing") or "") == {
+            "type": "signal",
+            "scope": "a",
+            "signal": "typing",
+        }
+        assert connection.signal("c", "typing") is None
+
+    def test_what_is_of_the_moment_ends_with_the_connection(self) -> None:
+        connection = self.live()
+        connection.received(json.dumps({"type": "signal", "scope": "a", "signal": "typing", "user": 8}))
+        connection.received(json.dumps({"type": "presence", "scopes": {"a": {"count": 1, "users": [8]}}}))
+        assert (connection.store.typing("a"), connection.store.present("a")) != ([], None)
+        connection.closed(1006)
+        assert (connection.store.typing("a"), connection.store.present("a")) == ([], None)
 
     def test_signing_out_ends_it(self) -> None:
         connection = self.live()

@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
-from websockets.sync.server import ServerConnection, serve
-from websockets.typing import Subprotocol
+from websockets.sync.server import ServerConnection
 
 from harness.live import State, SyncLive
-from harness.live.connection import SUBPROTOCOL
-
-WITHIN = 10.0
-
-WELCOME = {"type": "welcome", "user": 1, "epoch": "e", "seq": 0, "resumed": True, "heartbeat": 25, "orders": {}}
-BEAT = {"type": "heartbeat", "epoch": "e", "seq": 0}
-
-
-@contextmanager
-def server(handler: Callable[[ServerConnection], None], **options: Any) -> Iterator[str]:
-    with serve(handler, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL)], **options) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        try:
-            yield f"ws://127.0.0.1:{running.socket.getsockname()[1]}/live"
-        finally:
-            running.shutdown()
-            thread.join(WITHIN)
+from harness.tests.live_serving import WITHIN, server, welcome
 
 
 def client(url: str) -> SyncLive:
     return SyncLive(url, origin="http://127.0.0.1", headers=dict)
-
-
-def welcome(connection: ServerConnection) -> None:
-    connection.recv(timeout=WITHIN)
-    for frame in (WELCOME, BEAT):
-        connection.send(json.dumps(frame))
 
 
 def test_leaving_during_the_handshake_ends_the_thread() -> None:

@@ -38,7 +38,7 @@ class Device:
     live: SyncLive
 
     @classmethod
-    def of(cls, base: str, *, user: int, session: str) -> Device:
+    def of(cls, base: str, *, user: int, session: str, store: LiveStore | None = None) -> Device:
         http = Http(base, observer=Observers())
         http.use_session(session)
         http.json("GET", "/api/session")
@@ -46,6 +46,7 @@ class Device:
             f"ws{base.removeprefix('http')}/live",
             origin=base,
             headers=partial(dict, Cookie=f"{SESSION_COOKIE}={session}"),
+            store=store,
         )
         live.start()
         return cls(user, http, live)

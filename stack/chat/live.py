@@ -30,3 +30,5 @@ live.membership(
     ChatMember.objects.values("user_id", viewer=F("chat__members__user_id")),
     narrow={ChatMember: by_member, Chat: no_pair},
 )
+live.signal("typing", scope="chat:{chat_id}")
+live.presence("chat:{chat_id}")

@@ -11,9 +11,9 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         # Makes the Celery app the current one in every process that may send a task.
         from stack.config import celery  # noqa: F401
-        from stack.config.settings.logging import quiet_access_log
+        from stack.config.settings.logging import quiet_server_logs
 
-        quiet_access_log()
+        quiet_server_logs()
 
 
 class AdminConfig(admin.AdminConfig):

@@ -17,10 +17,14 @@ django_application = get_asgi_application()
 
 # Models can be imported only from here on.
 from stack.config.origins import StrictOriginValidator  # noqa: E402
+from stack.config.postgres.connection import Connection  # noqa: E402
 from stack.live import process  # noqa: E402
 from stack.live.socket import live_socket  # noqa: E402
 from stack.pages import process as pages  # noqa: E402
 from stack.pages.front import Front  # noqa: E402
+
+DATABASE_PATIENCE = 10.0
+"""Seconds that a statement of a request or of the hub may take."""
 
 
 async def lifespan(
@@ -28,14 +32,19 @@ async def lifespan(
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
-    """The hub's, which says first that it is over; by then the connections to the renderers are closed too."""
+    """The hub's, which says first that it is over; by then the connections to the renderers are closed too.
+
+    A process that serves gives up a database that says nothing: a request that is never answered is worse than one that
+    fails.
+    """
 
     async def send_at_last(message: dict[str, Any]) -> None:
         if message["type"] == "lifespan.shutdown.complete":
             await pages.close()
         await send(message)
 
-    await process.lifespan(scope, receive, send_at_last)
+    with Connection.giving_up_after(DATABASE_PATIENCE):
+        await process.lifespan(scope, receive, send_at_last)
 
 
 application = ProtocolTypeRouter(

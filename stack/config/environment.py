@@ -34,6 +34,10 @@ OPTIONAL = (
     "RENDERER_URLS",
     "FRONTEND_DEV_URL",
     "LIVE_LOSSY",
+    "LIVE_MOST_SOCKETS",
+    "LIVE_DRAIN",
+    "LIVE_DATABASE_URL",
+    "LIVE_RETENTION",
     "HARNESS_RUN",
 )
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -58,7 +62,12 @@ class Environment:
         frontend_build: the folder that holds the built front end, ``renderer/`` and ``web/``; None without one.
         renderer_urls: origins of the renderers; without any, every page is a shell.
         frontend_dev_url: origin of the front end's development server, which renders pages if no other does.
+        live_database: an entry of Django's ``DATABASES`` for the commands that need a session of their own, such as the
+            relay, where ``database`` is reached through a pooler; None elsewhere.
+        live_retention: for how many seconds events are kept.
         live_lossy: batches of live events may be lost, repeated and reordered on purpose.
+        live_most_sockets: WebSockets of one process; who comes when there are so many is sent elsewhere.
+        live_drain: seconds over which a process that is to end spreads the closing of its WebSockets.
         run: which use of the harness started this process; empty elsewhere.
     """
 
@@ -76,7 +85,11 @@ class Environment:
     frontend_build: str | None
     renderer_urls: tuple[str, ...]
     frontend_dev_url: str | None
+    live_database: Mapping[str, Any] | None = field(repr=False)
+    live_retention: int
     live_lossy: bool
+    live_most_sockets: int
+    live_drain: int
     log_level: str
     run: str
 
@@ -106,8 +119,11 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
     if (stack_env := env.str("STACK_ENV")) not in set(StackEnv):
         problems.append(f"STACK_ENV must be one of {', '.join(StackEnv)}, not {stack_env!r}")
     secret_key = env.str("SECRET_KEY")
-    if urlsplit(env.str("DATABASE_URL")).scheme not in ("postgres", "postgresql"):
-        problems.append("DATABASE_URL must look like postgres://user:password@host:port/name")
+    problems += [
+        f"{name} must look like postgres://user:password@host:port/name"
+        for name in ("DATABASE_URL", "LIVE_DATABASE_URL")
+        if (url := env.str(name, default="").strip()) and urlsplit(url).scheme not in ("postgres", "postgresql")
+    ]
     if urlsplit(redis_url := env.str("REDIS_URL")).scheme not in ("redis", "rediss"):
         problems.append("REDIS_URL must look like redis://:password@host:port/0")
     allowed_hosts = _items(env.str("ALLOWED_HOSTS"))
@@ -119,13 +135,21 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         problems += _production_problems(
             secret_key, allowed_hosts, app_origins, rate_given="SIGN_IN_RATE" in env.ENVIRON
         )
-    numbers = {"DATABASE_POOL_SIZE": 20, "TRUSTED_PROXIES": 0}
+    numbers = {
+        "DATABASE_POOL_SIZE": 20,
+        "TRUSTED_PROXIES": 0,
+        "LIVE_MOST_SOCKETS": 10_000,
+        "LIVE_DRAIN": 10,
+        "LIVE_RETENTION": 86_400,
+    }
     for name, default in numbers.items():
         text = env.str(name, default=str(default))
         if text.isascii() and text.isdigit():
             numbers[name] = int(text)
         else:
             problems.append(f"{name} must be a whole number, not {text!r}")
+    if numbers["LIVE_RETENTION"] == 0:
+        problems.append("LIVE_RETENTION must be at least 1 (seconds): without events nobody could resume")
     rate = env.str("SIGN_IN_RATE", default=SIGN_IN_RATE if production else SIGN_IN_RATE_OUTSIDE_PRODUCTION)
     if not re.fullmatch(r"[1-9]\d*/(second|min|hour|day)", rate):
         problems.append(f"SIGN_IN_RATE must look like {SIGN_IN_RATE} (second, min, hour or day), not {rate!r}")
@@ -158,7 +182,11 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         frontend_build=build or None,
         renderer_urls=renderers,
         frontend_dev_url=dev_server or None,
+        live_database=env.db_url("LIVE_DATABASE_URL") if env.str("LIVE_DATABASE_URL", default="").strip() else None,
+        live_retention=numbers["LIVE_RETENTION"],
         live_lossy=live_lossy,
+        live_most_sockets=numbers["LIVE_MOST_SOCKETS"],
+        live_drain=numbers["LIVE_DRAIN"],
         log_level=log_level,
         run=env.str("HARNESS_RUN", default=""),
     )

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from stack.config.environment import StackEnv
 from stack.live import process
 from stack.live.models import Outbox
+from stack.live.readiness import readiness
 from stack.pages import process as pages
 
 OK = "ok"
@@ -32,7 +33,8 @@ def healthz(_request: HttpRequest) -> JsonResponse:
     """Answer 200 as long as the process lives, with its figures; touches no service.
 
     ``environment`` says what the deployment is for, so that tools can tell where they may write; ``live`` is where
-    the hub of this process stands in the event log and how many sockets it serves; ``pages``: how its pages came about.
+    the hub of this process stands in the event log, how many sockets it serves and why it closed others; ``pages``: how
+    its pages came about.
     In production, where anybody may ask, there are no figures.
     """
     body = {"status": OK, "run": settings.HARNESS_RUN, "environment": settings.STACK_ENV}
@@ -50,7 +52,8 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     checks = {"database": _told(_database)}
     checks["migrations"] = _told(_migrations) if checks["database"] == OK else "the database can't be reached"
     checks["redis"] = _told(_redis)
-    checks["live"] = OK if process.status()["ready"] else "the hub does not follow the event log yet"
+    checks["live"] = _live()
+    checks["triggers"] = _told(_triggers) if checks["migrations"] == OK else "the migrations are not applied"
     checks["pages"] = pages.trouble() or OK
     ready = all(state == OK for name, state in checks.items() if name not in NOT_NEEDED)
     body = {
@@ -80,6 +83,12 @@ def _database() -> str:
     return OK
 
 
+def _live() -> str:
+    if process.is_draining():
+        return "draining"
+    return OK if process.status()["ready"] else "the hub does not follow the event log yet"
+
+
 def _migrations() -> str:
     global _migrated  # noqa: PLW0603 - once applied, migrations stay so for this process
     if not _migrated:
@@ -89,6 +98,10 @@ def _migrations() -> str:
             return f"{len(missing)} to apply, first {missing[0][0]}: run manage.py prepare"
         _migrated = True
     return OK
+
+
+def _triggers() -> str:
+    return readiness.trouble() or OK
 
 
 def _outbox() -> dict[str, int | None] | None:

@@ -12,7 +12,7 @@ class LiveConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_migrate
 
-        from stack.live import checks, hints, triggers  # noqa: F401
+        from stack.live import checks, hints, installing  # noqa: F401
 
-        post_migrate.connect(triggers.install_after_migrate, sender=self)
+        post_migrate.connect(installing.install_after_migrate, sender=self)
         hints.connect()

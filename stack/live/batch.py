@@ -2,54 +2,43 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from django.db.backends.utils import CursorWrapper
-from django.db.models import Model
+from django.db import connection
+from django.db.utils import DatabaseError
 
-from stack.live import log, memberships
+from stack.live import log, memberships, outbox
 from stack.live.db import repeatable_read
-from stack.live.memberships import Difference, RowChange
-from stack.live.models import Outbox
+from stack.live.memberships import Difference
+from stack.live.outbox import MOST_OPS, EntityRow, Taken
 from stack.live.registry import Entity, json_id, registry
+from stack.live.rows import Row, reader
 from stack.live.scopes import user_scope
-from stack.live.snapshot import read_windows
+from stack.live.snapshot import Window, read_windows
+from stack.live.triggers import quote
 
 logger = logging.getLogger(__name__)
 
-MOST_ROWS = 2000
-MOST_OPS = 500
+MOST_WINDOWS, MOST_WINDOW_BYTES = 500, 8 * 1024 * 1024
+"""Of the windows that come along with one batch's enters, the bytes counted for every viewer; clients load the others.
+"""
+
+_WINDOWS_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Events that were committed together, and where the log stands after them."""
+    """Events that were committed together, and where the log stands after them.
+
+    Attributes:
+        entries: the events; without those of so many closings that nobody read them.
+    """
 
     head: log.Position
     entries: tuple[log.LogEntry, ...]
-
-
-@dataclass(frozen=True)
-class OutboxRow:
-    """A row of the outbox, as it was taken."""
-
-    id: int
-    kind: str
-    name: str
-    key: str
-    scope: str
-    row: Mapping[str, Any] | None
-
-
-def pending(cursor: CursorWrapper) -> bool:
-    """Whether there is anything to take; costs next to nothing."""
-    cursor.execute("SELECT EXISTS (SELECT FROM live_outbox)")
-    return bool(cursor.fetchone()[0])
 
 
 def run_batch(
@@ -72,83 +61,60 @@ def run_batch(
         head = log.lock_head(cursor)
         if schema_hash is not None:
             cursor.execute("UPDATE live_head SET schema_hash = %s WHERE id = 1", [schema_hash])
-        if last is not None and last.epoch == head.epoch and head.seq < last.seq:
+        went_back = last is not None and last.epoch == head.epoch and head.seq < last.seq
+        taken = outbox.take(cursor)
+        difference = memberships.evaluate(cursor, None if schema_hash is not None else taken.changes, reads)
+        if went_back or difference.too_large:
             log.begin_new_life(cursor)
-        rows = _take(cursor)
-        oversized = _oversized(cursor) if len(rows) >= MOST_ROWS else set()
-        difference = memberships.evaluate(
-            cursor,
-            None
-            if schema_hash is not None
-            else [RowChange(row.name, row.row) for row in rows if row.kind == Outbox.Kind.MEMBERSHIP],
-            reads,
-        )
-        drafts = _drafts(rows, difference, oversized)
+        if taken.flooded:
+            head = log.append_closings(cursor, head)
+        drafts = _drafts(taken, difference)
         entries = log.append(cursor, head, drafts) if drafts else []
-        _delete(cursor, rows, oversized)
+        outbox.delete(cursor, taken)
         head = log.read_head(cursor)
-    return Batch(head, tuple(entries)) if entries or rows or schema_hash is not None else None
+    return Batch(head, tuple(entries)) if taken or went_back or schema_hash is not None else None
 
 
-def _take(cursor: CursorWrapper) -> list[OutboxRow]:
-    """All rows of memberships and sign-in state, and as many of the others as one batch may hold."""
-    cursor.execute(
-        """
-        (SELECT id, kind, name, key, scope, row::text FROM live_outbox WHERE kind <> 'entity')
-        UNION ALL
-        (SELECT id, kind, name, key, scope, NULL FROM live_outbox WHERE kind = 'entity' ORDER BY id LIMIT %s)
-        ORDER BY id
-        """,
-        [MOST_ROWS],
-    )
-    return [
-        OutboxRow(id_, kind, name, key, scope, None if row is None else json.loads(row))
-        for id_, kind, name, key, scope, row in cursor.fetchall()
-    ]
-
-
-def _oversized(cursor: CursorWrapper) -> set[str]:
-    """Scopes with more changes waiting than one event may hold; their entities are not read."""
-    cursor.execute(
-        "SELECT scope FROM live_outbox WHERE kind = 'entity' GROUP BY scope HAVING count(*) > %s", [MOST_OPS]
-    )
-    return {scope for (scope,) in cursor.fetchall()}
-
-
-def _delete(cursor: CursorWrapper, rows: Sequence[OutboxRow], oversized: Collection[str]) -> None:
-    cursor.execute("DELETE FROM live_outbox WHERE id = ANY(%s)", [[row.id for row in rows]])
-    if oversized:
-        cursor.execute("DELETE FROM live_outbox WHERE kind = 'entity' AND scope = ANY(%s)", [list(oversized)])
-
-
-def _drafts(rows: Sequence[OutboxRow], difference: Difference, oversized: Iterable[str]) -> list[log.Draft]:
+def _drafts(taken: Taken, difference: Difference) -> list[log.Draft]:
     """Events in their order: losses and gains of access first, so that nobody is sent what follows a loss."""
     drafts: dict[str, log.Draft] = {}
 
     def draft(scope: str) -> log.Draft:
         return drafts.setdefault(scope, log.Draft(scope))
 
-    closing = {(row.scope, row.key) for row in rows if row.kind == Outbox.Kind.CLOSE}
-    for scope, session in sorted(closing):
+    for scope, session in sorted(taken.closing):
         draft(scope).control.append({"op": "close", "session": session or None})
     for viewer in sorted(difference.viewers):
         own = draft(user_scope(viewer))
         own.control += [{"op": "leave", "scope": scope} for scope in difference.left.get(viewer, ())]
-    windows = read_windows({s for scopes in difference.entered.values() for s in scopes})
+    windows = _windows(difference)
     for viewer in sorted(difference.viewers):
         own = draft(user_scope(viewer))
         own.control += [
             {"op": "enter", "scope": scope, "window": windows[scope]} for scope in difference.entered.get(viewer, ())
         ]
 
-    stale = {row.scope for row in rows if row.kind == Outbox.Kind.STALE} | set(oversized)
-    for scope in sorted(stale):
+    for scope in sorted(taken.stale):
         draft(scope).stale = True
-    _add_ops([r for r in rows if r.kind == Outbox.Kind.ENTITY and r.scope not in stale], drafts)
+    _add_ops([row for row in taken.entities if row.scope not in taken.stale], drafts)
     return list(drafts.values())
 
 
-def _add_ops(rows: Sequence[OutboxRow], drafts: dict[str, log.Draft]) -> None:
+def _windows(difference: Difference) -> dict[str, Window | None]:
+    """The windows of the scopes that were entered; None for those that would be too much."""
+    viewers = Counter(scope for scopes in difference.entered.values() for scope in scopes)
+    found: dict[str, Window | None] = dict.fromkeys(viewers)
+    wanted, left = sorted(viewers)[:MOST_WINDOWS], MOST_WINDOW_BYTES
+    for start in range(0, len(wanted), _WINDOWS_AT_ONCE):
+        for scope, window in read_windows(wanted[start : start + _WINDOWS_AT_ONCE]).items():
+            left -= viewers[scope] * len(log.encode(window))
+            if left < 0:
+                return found
+            found[scope] = window
+    return found
+
+
+def _add_ops(rows: Sequence[EntityRow], drafts: dict[str, log.Draft]) -> None:
     changed = dict.fromkeys((row.scope, row.name, row.key) for row in rows)
     counts: dict[str, int] = defaultdict(int)
     for scope, _name, _key in changed:
@@ -166,20 +132,41 @@ def _add_ops(rows: Sequence[OutboxRow], drafts: dict[str, log.Draft]) -> None:
         entity = registry.entities.get(name)
         if entity is None:
             continue
-        instance = current[name].get(key)
-        if instance is not None and entity.scope_of(instance) == scope:
-            try:
-                data = entity.data(instance)
-            except Exception:
-                # One row that cannot be written must not stop everybody's updates.
-                logger.exception("live: %s %s cannot be written", name, key)
-                draft.stale = True
-                continue
-            draft.upserts.append({"op": "upsert", "type": name, "id": data["id"], "data": data})
+        row = current[name].get(key)
+        if row is UNWRITABLE:
+            draft.stale = True
+        elif row is not None and row.scope == scope:
+            draft.upserts.append({"op": "upsert", "type": name, "id": row.data["id"], "data": row.data})
         else:
             id_ = json_id(entity.model._meta.pk.to_python(key))
             draft.removes.append({"op": "remove", "type": name, "id": id_})
 
 
-def _read(entity: Entity, keys: Iterable[str]) -> dict[str, Model]:
-    return {str(row.pk): row for row in entity.model._base_manager.filter(pk__in=list(keys))}
+UNWRITABLE = Row(None, {}, [])
+
+
+def _read(entity: Entity, keys: Iterable[str]) -> dict[str, Row]:
+    """The rows with these keys. One that cannot be written must not stop everybody's updates."""
+    found = list(keys)
+    pk = entity.model._meta.pk
+    try:
+        read = reader(entity)
+        rows = read.read(
+            f"SELECT {read.select} FROM {quote(entity.table)} AS t WHERE t.{quote(entity.pk_column)} IN "
+            f"(SELECT json_array_elements_text(%s::json)::{pk.rel_db_type(connection)})",
+            [log.encode(found)],
+        )
+        return {str(row.key[1]): row for row in rows}
+    except DatabaseError:
+        raise
+    except Exception:
+        return {key: row for key in found for row in _read_one(entity, key)}
+
+
+def _read_one(entity: Entity, key: str) -> Iterator[Row]:
+    for instance in entity.model._base_manager.filter(pk=key):
+        try:
+            yield Row(entity.scope_of(instance), entity.data(instance), [])
+        except Exception:
+            logger.exception("live: %s %s cannot be written", entity.name, key)
+            yield UNWRITABLE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,7 +14,13 @@ from stack.live.frames import Close
 logger = logging.getLogger(__name__)
 
 MOST_PENDING = 1024 * 1024
+"""Bytes of events that may wait for one client: some seconds of a busy chat on a slow line, and no more memory."""
 CLOSE_WITHIN = 5.0
+STUCK_AFTER = 50.0
+"""Seconds for which the network may take nothing at all: by then it has not answered the server's ping either."""
+
+closes: Counter[Close] = Counter()
+"""How many sockets this process has closed, by code."""
 
 
 class Connection:
@@ -23,7 +30,7 @@ class Connection:
         send: ASGI's send.
         user: the signed-in user's id.
         session: digest of the session it was opened with.
-        expires: when that session runs out, in seconds since the epoch.
+        expires: when that session runs out, by this process's monotonic clock.
         abort: ends the socket where even a close frame cannot be written.
     """
 
@@ -32,6 +39,7 @@ class Connection:
         "_closing",
         "_pending",
         "_send",
+        "_since",
         "_waiting",
         "_writer",
         "expires",
@@ -57,13 +65,15 @@ class Connection:
         self._abort = abort
         self._pending: deque[tuple[str, int]] | None = None
         self._waiting = 0
+        self._since = 0.0
         self._closing: Close | None = None
         self._writer: asyncio.Task[None] | None = None
 
-    def push(self, text: str, *, counted: bool = True) -> None:
+    def push(self, text: str, *, size: int | None = None, counted: bool = True) -> None:
         """Queue a frame. A client that leaves more than it may unread is closed and may resume.
 
         Args:
+            size: of the text, as `size_of` says; whoever gives one text to many asks once.
             counted: False for what a client is brought up to date with, which may be larger: it says nothing about
                 how fast its reader is, nor do the frames that have to wait behind it.
         """
@@ -71,7 +81,9 @@ class Connection:
             return
         if self._pending is None:
             self._pending = deque()
-        weight = len(text) if counted else 0
+        weight = 0
+        if counted:
+            weight = size_of(text) if size is None else size
         # One frame alone never closes a socket, however large: its reader has not been slow.
         if counted and self._pending and self._waiting and self._waiting + weight > MOST_PENDING:
             self._pending.clear()
@@ -86,13 +98,24 @@ class Connection:
         if self._closing is not None:
             return
         self._closing = code
+        closes[code] += 1
         self._start()
-        asyncio.get_running_loop().call_later(CLOSE_WITHIN, self._abort)
+        self._end_soon()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the client has not taken yet, of what is counted."""
+        return self._waiting
 
     async def drained(self) -> None:
         """Return once nothing waits to be written: who asks much has to read as much."""
         while self._writer is not None:
             await asyncio.wait({self._writer})
+
+    def close_if_stuck(self, now: float) -> None:
+        """Close it if the network has taken nothing for long; ``now`` by the monotonic clock."""
+        if self._writer is not None and now - self._since > STUCK_AFTER:
+            self.close(Close.TOO_SLOW)
 
     def discard(self) -> None:
         """The socket is gone: drop what waits."""
@@ -102,12 +125,14 @@ class Connection:
 
     def _start(self) -> None:
         if self._writer is None:
+            self._since = time.monotonic()
             self._writer = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
         try:
             while self._pending:
                 text, weight = self._pending.popleft()
+                self._since = time.monotonic()
                 await self._send({"type": "websocket.send", "text": text})
                 self._waiting -= weight
             self._pending = None
@@ -115,11 +140,21 @@ class Connection:
             if self._closing is not None:
                 await self._send({"type": "websocket.close", "code": int(self._closing)})
         except (OSError, RuntimeError):
-            # Servers say by either that the client has gone; the receiving side sees it too and leaves the hub.
+            # Servers say by either that the client has gone. The receiving side sees it too and leaves the hub, unless
+            # the server waits for what it has written to be read first.
             self._closing = self._closing or Close.RESUME
+            self._end_soon()
         except Exception:
             logger.exception("live: a frame could not be written")
             self._closing = self._closing or Close.RESUME
             self._abort()
         finally:
             self._writer = None
+
+    def _end_soon(self) -> None:
+        asyncio.get_running_loop().call_later(CLOSE_WITHIN, self._abort)
+
+
+def size_of(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())

@@ -15,6 +15,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _SERIALIZATION_FAILURE = ("40001", "40P01")
+_UNDEFINED_TABLE = "42P01"
 
 
 class Threads:
@@ -70,3 +71,8 @@ def repeatable_read(*, read_only: bool = False) -> Iterator[CursorWrapper]:
 def is_serialization_failure(error: Exception) -> bool:
     """Whether another relay was first, so that the batch has to start again."""
     return getattr(error.__cause__, "sqlstate", None) in _SERIALIZATION_FAILURE
+
+
+def is_undefined_table(error: Exception) -> bool:
+    """Whether a table is missing, as where the migrations are not applied yet."""
+    return getattr(error.__cause__, "sqlstate", None) == _UNDEFINED_TABLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,13 +20,17 @@ _MOST_TEXT = 200
 
 
 class Close(enum.IntEnum):
-    """Why a server ends a socket. Beside these: 1009 frame too large, 1012 restart."""
+    """Why a socket is ended. Beside these: what the server below finds wrong with a frame (1002, 1007, 1009, 1011)."""
 
+    RESTART = 1012
+    FULL = 1013
     MALFORMED = 4400
     SIGNED_OUT = 4401
     UNKNOWN_TYPE = 4404
     NO_HELLO = 4408
     RESUME = 4409
+    TOO_OFTEN = 4420
+    TOO_MANY = 4421
     TOO_SLOW = 4429
 
 
@@ -63,7 +67,16 @@ class Page:
     before: tuple[Any, Any]
 
 
-Request: TypeAlias = Hello | Load | Page
+@dataclass(frozen=True)
+class Signal:
+    """Says something of the moment to whoever holds a scope; there is no answer."""
+
+    scope: str
+    signal: str
+
+
+Question: TypeAlias = Load | Page
+Request: TypeAlias = Hello | Question | Signal
 
 
 def parse(text: str | None) -> Request:
@@ -87,6 +100,8 @@ def parse(text: str | None) -> Request:
             return Load(_integer(frame, "id"), _text(frame, "scope"))
         case "page":
             return Page(_integer(frame, "id"), _text(frame, "scope"), _text(frame, "entity"), _key(frame))
+        case "signal":
+            return Signal(_text(frame, "scope"), _text(frame, "signal"))
         case str():
             raise ProtocolError(Close.UNKNOWN_TYPE, "unknown type of frame")
         case _:
@@ -129,6 +144,21 @@ def _for_clients(ops: str, entering: Container[str] | None) -> str:
 def heartbeat(position: Position) -> str:
     """The client has everything up to here; only a seq that the hub verified may stand in it."""
     return encode({"type": "heartbeat", "epoch": position.epoch, "seq": position.seq})
+
+
+def signal(scope: str, name: str, user: int) -> str:
+    """Somebody says something of the moment."""
+    return encode({"type": "signal", "scope": scope, "signal": name, "user": user})
+
+
+def present(count: int, users: Collection[int]) -> str:
+    """Who is in one scope: what `presence` takes."""
+    return encode({"count": count, "users": users})
+
+
+def presence(scopes: Mapping[str, str]) -> str:
+    """Who is in some scopes, each encoded by `present`."""
+    return '{"type":"presence","scopes":{' + ",".join(f"{encode(s)}:{text}" for s, text in scopes.items()) + "}}"
 
 
 def _cursor(value: Any) -> Position | None:

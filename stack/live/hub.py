@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 
 import redis
 from channels.layers import get_channel_layer
+from django.db import connection
 from django.db.utils import DatabaseError, InterfaceError
 
 from stack.live import frames, log
@@ -27,12 +28,16 @@ from stack.live.background import go_on
 from stack.live.connection import Connection
 from stack.live.db import readers, repeatable_read, urgent
 from stack.live.frames import Close
+from stack.live.gossip import GROUP as GOSSIP
+from stack.live.gossip import Gossip
 from stack.live.identity import Authenticator, Identity
 from stack.live.log import LogEntry, Position
 from stack.live.registry import registry
 from stack.live.relay import GROUP
 from stack.live.roster import Roster
 from stack.live.scopes import EVERYONE, user_scope
+from stack.live.signals import KIND as SIGNALS
+from stack.live.signals import Signals
 from stack.live.snapshot import read_snapshot
 
 logger = logging.getLogger(__name__)
@@ -64,23 +69,28 @@ class Hub:
     def __init__(self, *, ring: int = RING) -> None:
         self.position: Position | None = None
         self.roster = Roster()
+        self.signals = Signals(holders=self.roster.holders, position=lambda: self.position)
+        self.roster.watcher = self.signals
         self.authenticator = Authenticator()
         self._ring: deque[LogEntry] = deque(maxlen=ring)
         self._behind = asyncio.Event()
         self._moved = asyncio.Event()
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._tasks: list[asyncio.Task[None]] = []
+        self._gossip = Gossip(self.signals)
 
     async def start(self) -> None:
         """Fill the ring and follow the log; without Postgres, go on trying in the background."""
         with contextlib.suppress(DatabaseError, InterfaceError):
             await self._catch_up()
         self._tasks = [go_on(work) for work in (self._listen, self._poll, self._beat)]
+        self._gossip.start()
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._gossip.stop()
 
     # -- following the log -----------------------------------------------------------------------------------------
 
@@ -91,8 +101,13 @@ class Hub:
         while True:
             try:
                 await layer.group_add(GROUP, channel)
+                await layer.group_add(GOSSIP, channel)
                 while True:
-                    self._receive(await layer.receive(channel))
+                    message = await layer.receive(channel)
+                    if message["type"] == SIGNALS:
+                        self.signals.receive(message)
+                    else:
+                        self._receive(message)
             except (redis.RedisError, OSError) as error:
                 logger.warning("hub: no batches, Redis is away: %s", error)
                 await asyncio.sleep(_RETRY)
@@ -119,9 +134,10 @@ class Hub:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(frames.HEARTBEAT)
-            self.roster.close_expired(time.time())
+            self.roster.close_overdue(time.monotonic())
             if self.position is not None:
                 self.roster.push_to_all(frames.heartbeat(self.position))
+            self.signals.beat()
 
     async def _catch_up(self) -> None:
         """Read what is missing up to the head; where that cannot be had, every client resumes."""
@@ -134,6 +150,9 @@ class Hub:
             if known is None:
                 self._begin(head, entries)
             elif head.epoch != known.epoch or head.seq < known.seq:
+                if head.epoch == known.epoch:
+                    # It was restored to an older state. The relays may be new and not know that it was ever further.
+                    head = await urgent.run(_end_life, head.epoch)
                 self._begin(head, [], reason="the log is another one")
             elif head.seq == known.seq:
                 return
@@ -146,6 +165,7 @@ class Hub:
         if reason is not None:
             logger.warning("hub: %s; all clients resume", reason)
             self.roster.close_all(Close.RESUME)
+            self.signals.began()
         self._ring.clear()
         self._ring.extend(entries)
         self._move(head)
@@ -288,6 +308,13 @@ def _read_log(known: Position | None, ring: int) -> tuple[Position, list[LogEntr
             return head, []
         after, limit = (known.seq, _READ_AT_ONCE) if known is not None else (max(0, head.seq - ring), ring)
         return head, log.read_events(cursor, after=after, until=head.seq, limit=limit)
+
+
+def _end_life(epoch: str) -> Position:
+    """Begin a new life of the log, unless somebody has done so already."""
+    with connection.cursor() as cursor:
+        log.begin_new_life(cursor, instead_of=epoch)
+        return log.read_head(cursor)
 
 
 def _read_missed(scopes: frozenset[str], since: Position, until: int) -> list[LogEntry] | None:

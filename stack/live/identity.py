@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.db.models import DurationField, ExpressionWrapper, F
+from django.db.models.functions import Now
 from django.http import parse_cookie
-from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from stack.live.db import repeatable_read, urgent
@@ -26,7 +28,7 @@ MOST_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Identity:
-    """A signed-in user, when that ends (seconds since the epoch), the scopes held, and where the log stood."""
+    """A signed-in user, when that ends (by the process's monotonic clock), the scopes held, and where the log stood."""
 
     user: int
     session: str
@@ -57,31 +59,35 @@ def identify(keys: Collection[str]) -> dict[str, Identity]:
     Raises:
         DatabaseError: Postgres is away.
     """
+    began = time.monotonic()
     with repeatable_read(read_only=True) as cursor:
         head = read_head(cursor)
         signed_in = signed_in_by(keys)
         scopes: dict[int, set[str]] = defaultdict(set)
-        users = list({user for user, _expires in signed_in.values()})
+        users = list({user for user, _lasts in signed_in.values()})
         cursor.execute("SELECT viewer, scope FROM live_membership WHERE viewer = ANY(%s)", [users])
         for viewer, scope in cursor.fetchall():
             scopes[viewer].add(scope)
     return {
-        key: Identity(user, session_digest(key), expires, frozenset({*scopes[user], user_scope(user), EVERYONE}), head)
-        for key, (user, expires) in signed_in.items()
+        key: Identity(
+            user, session_digest(key), began + lasts, frozenset({*scopes[user], user_scope(user), EVERYONE}), head
+        )
+        for key, (user, lasts) in signed_in.items()
     }
 
 
 def signed_in_by(keys: Collection[str]) -> dict[str, tuple[int, float]]:
-    """Session key -> the user's id and when the session ends (seconds since the epoch), for those signed in.
+    """Session key -> the user's id and for how many seconds the session lasts, for those signed in.
 
-    Two queries, in the caller's transaction.
+    Two queries, in the caller's transaction. Postgres alone says what time it is: the clocks of processes differ.
     """
     store = import_module(settings.SESSION_ENGINE).SessionStore
-    sessions = store.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+    lasts = ExpressionWrapper(F("expire_date") - Now(), output_field=DurationField())
+    sessions = store.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=Now()).annotate(lasts=lasts)
     data: dict[str, dict[str, Any]] = {}
-    expires: dict[str, float] = {}
+    left: dict[str, float] = {}
     for row in sessions:
-        data[row.session_key], expires[row.session_key] = row.get_decoded(), row.expire_date.timestamp()
+        data[row.session_key], left[row.session_key] = row.get_decoded(), row.lasts.total_seconds()
     ids = {int(d[SESSION_KEY]) for d in data.values() if SESSION_KEY in d}
     users = {user.pk: user for user in get_user_model()._base_manager.filter(pk__in=ids, is_active=True)}
     found = {}
@@ -90,7 +96,7 @@ def signed_in_by(keys: Collection[str]) -> dict[str, tuple[int, float]]:
         if user is None or decoded.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
             continue
         if constant_time_compare(decoded.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
-            found[key] = (user.pk, expires[key])
+            found[key] = (user.pk, left[key])
     return found
 
 

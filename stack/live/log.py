@@ -78,9 +78,16 @@ def lock_head(cursor: CursorWrapper) -> Position:
     return Position(row[1], row[0])
 
 
-def begin_new_life(cursor: CursorWrapper) -> None:
-    """Make every cursor given out so far invalid."""
-    cursor.execute("UPDATE live_head SET life = gen_random_uuid() WHERE id = 1")
+def begin_new_life(cursor: CursorWrapper, *, instead_of: str | None = None) -> None:
+    """Make every cursor given out so far invalid.
+
+    Args:
+        instead_of: only if this is still the epoch, as several may notice at once that it must end.
+    """
+    cursor.execute(
+        f"UPDATE live_head SET life = gen_random_uuid() WHERE id = 1 AND (%s::text IS NULL OR {EPOCH} = %s)",
+        [instead_of, instead_of],
+    )
 
 
 def append(cursor: CursorWrapper, head: Position, drafts: Sequence[Draft]) -> list[LogEntry]:
@@ -98,22 +105,45 @@ def append(cursor: CursorWrapper, head: Position, drafts: Sequence[Draft]) -> li
         entries.append(LogEntry(seq, draft.scope, previous.get(draft.scope, 0), ops, bool(draft.control)))
     cursor.execute(
         "INSERT INTO live_event (seq, scope, prev, ops, control, at) "
-        "SELECT *, now() FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::boolean[])",
-        [
-            [e.seq for e in entries],
-            [e.scope for e in entries],
-            [e.prev for e in entries],
-            [e.ops for e in entries],
-            [e.control for e in entries],
-        ],
+        "SELECT e.*, now() FROM json_to_recordset(%s::json)"
+        " AS e(seq bigint, scope text, prev bigint, ops text, control boolean)",
+        # As one text: an array is written element by element, in Python.
+        [encode([vars(entry) for entry in entries])],
     )
     cursor.execute(
-        "INSERT INTO live_scope (scope, seq) SELECT * FROM unnest(%s::text[], %s::bigint[]) "
+        "INSERT INTO live_scope (scope, seq) SELECT scope, seq FROM live_event WHERE seq > %s AND seq <= %s "
         "ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq",
-        [[e.scope for e in entries], [e.seq for e in entries]],
+        [head.seq, head.seq + len(entries)],
     )
     cursor.execute("UPDATE live_head SET seq = %s WHERE id = 1", [head.seq + len(entries)])
     return entries
+
+
+def append_closings(cursor: CursorWrapper, head: Position) -> Position:
+    """Make events of all sign-in state that waits to be closed, however much it is, without reading it.
+
+    Returns:
+        The head after them. The caller holds its lock, and deletes what they were made of.
+    """
+    cursor.execute(
+        """
+        WITH closing AS (
+            SELECT scope, json_agg(json_build_object('op', 'close', 'session', nullif(key, '')))::text AS ops
+            FROM (SELECT DISTINCT scope, key FROM live_outbox WHERE kind = 'close') AS once GROUP BY scope
+        ), event AS (
+            INSERT INTO live_event (seq, scope, prev, ops, control, at)
+            SELECT %s + row_number() OVER (ORDER BY scope), scope, coalesce(s.seq, 0), closing.ops, true, now()
+            FROM closing LEFT JOIN live_scope s USING (scope)
+            RETURNING seq, scope
+        ), moved AS (
+            INSERT INTO live_scope (scope, seq) SELECT scope, seq FROM event
+            ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq
+        )
+        UPDATE live_head SET seq = seq + (SELECT count(*) FROM event) WHERE id = 1 RETURNING seq
+        """,
+        [head.seq],
+    )
+    return Position(head.epoch, cursor.fetchone()[0])
 
 
 def _without_window(op: Op) -> Op:
@@ -141,5 +171,8 @@ def oldest_seq(cursor: CursorWrapper) -> int | None:
 
 
 def _previous(cursor: CursorWrapper, scopes: Collection[str]) -> Mapping[str, int]:
-    cursor.execute("SELECT scope, seq FROM live_scope WHERE scope = ANY(%s)", [list(scopes)])
+    cursor.execute(
+        "SELECT scope, seq FROM live_scope WHERE scope IN (SELECT json_array_elements_text(%s::json))",
+        [encode(list(scopes))],
+    )
     return dict(cursor.fetchall())

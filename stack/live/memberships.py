@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -20,7 +21,13 @@ Pair: TypeAlias = tuple[str, int]
 """A scope and one of its viewers."""
 
 MOST_CONDITIONS = 200
+"""Beyond this, pairs of a scope and a viewer are looked for by their viewers alone."""
+
+MOST_VALUES = 5000
 """Beyond this, evaluating the whole query costs less than its parts."""
+
+MOST_PAIRS = 10_000
+"""More that changed at once is told to nobody: a new life of the log has every client load a snapshot."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class Difference:
 
     left: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     entered: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    too_large: bool = False
+    """Too much has changed to be told; `left` and `entered` are empty, the stored memberships are in step."""
 
     @property
     def viewers(self) -> set[int]:
@@ -77,20 +86,40 @@ def evaluate(
     changes = None if changes is None else list(changes)
     added: list[tuple[str, Pair]] = []
     removed: list[tuple[str, Pair]] = []
+    too_large = False
     for membership in registry.memberships.values():
         conditions = None if changes is None else _conditions(membership, changes, reads[membership.key])
         if conditions is not None and not conditions:
             continue
-        now, stored = _result(cursor, membership, conditions), _stored(cursor, membership, conditions)
-        added += [(membership.key, pair) for pair in now - stored]
-        removed += [(membership.key, pair) for pair in stored - now]
+        with _planned_for_much(cursor) if conditions is None else nullcontext():
+            sql, parameters = _compared(membership, conditions)
+            cursor.execute(f"{sql} LIMIT %s", [*parameters, MOST_PAIRS + 1])
+            found = cursor.fetchall()
+            if len(found) > MOST_PAIRS:
+                too_large = True
+                _bring_in_step(cursor, membership, conditions)
+                continue
+        for scope, viewer, is_new in found:
+            (added if is_new else removed).append((membership.key, (scope, viewer)))
     if changes is None:
-        cursor.execute(
-            "SELECT source, scope, viewer FROM live_membership WHERE source <> ALL(%s)",
-            [list(registry.memberships)],
-        )
+        known = list(registry.memberships)
+        cursor.execute("SELECT count(*) FROM live_membership WHERE source <> ALL(%s)", [known])
+        if cursor.fetchone()[0] > MOST_PAIRS:
+            too_large = True
+            cursor.execute("DELETE FROM live_membership WHERE source <> ALL(%s)", [known])
+        cursor.execute("SELECT source, scope, viewer FROM live_membership WHERE source <> ALL(%s)", [known])
         removed += [(source, (scope, viewer)) for source, scope, viewer in cursor.fetchall()]
-    return _apply(cursor, added, removed)
+    difference = _apply(cursor, added, removed)
+    too_large = too_large or len(added) + len(removed) > MOST_PAIRS
+    return Difference(too_large=True) if too_large else difference
+
+
+@contextmanager
+def _planned_for_much(cursor: CursorWrapper) -> Iterator[None]:
+    """Just after much was written Postgres may take a table for empty, and compare every row with every other."""
+    cursor.execute("SELECT set_config('enable_nestloop', 'off', true)")
+    yield
+    cursor.execute("SELECT set_config('enable_nestloop', 'on', true)")
 
 
 def _conditions(membership: Membership, changes: Sequence[RowChange], tables: frozenset[str]) -> list[Condition] | None:
@@ -110,41 +139,101 @@ def _conditions(membership: Membership, changes: Sequence[RowChange], tables: fr
         for condition in conditions:
             if None not in condition.values():
                 found[tuple(sorted(condition.items()))] = condition
-    return list(found.values()) if len(found) <= MOST_CONDITIONS else None
+    return _widened(list(found.values()))
 
 
-def _result(cursor: CursorWrapper, membership: Membership, conditions: list[Condition] | None) -> set[Pair]:
+def _widened(conditions: list[Condition]) -> list[Condition] | None:
+    """Fewer conditions that hold wherever these do; None for everywhere."""
+    if sum(len(condition) > 1 for condition in conditions) > MOST_CONDITIONS:
+        if any(len(condition) > 1 and VIEWER not in condition for condition in conditions):
+            return None
+        conditions = [c if len(c) == 1 else {VIEWER: c[VIEWER]} for c in conditions]
+        conditions = list({tuple(c.items()): c for c in conditions}.values())
+    return conditions if len(conditions) <= MOST_VALUES else None
+
+
+def _compared(membership: Membership, conditions: list[Condition] | None) -> tuple[str, list[Any]]:
+    """SQL for the pairs that are in the query's result or stored, not both: scope, viewer, whether it is the former.
+
+    The database compares, so that what stays as it is need not be read.
+    """
+    now, parameters = _result(membership, conditions)
+    where, own = _stored(membership, conditions)
+    sql = f"""
+        SELECT coalesce(n.scope, s.scope) AS scope, coalesce(n.viewer, s.viewer) AS viewer, s.scope IS NULL AS is_new
+        FROM (SELECT * FROM ({now}) AS m WHERE m.scope IS NOT NULL AND m.viewer IS NOT NULL) AS n
+        FULL JOIN (SELECT scope, viewer FROM live_membership WHERE source = %s{where}) AS s
+            ON n.scope = s.scope AND n.viewer = s.viewer
+        WHERE n.scope IS NULL OR s.scope IS NULL
+    """
+    return sql, [*parameters, membership.key, *own]
+
+
+def _result(membership: Membership, conditions: list[Condition] | None) -> tuple[str, list[Any]]:
+    """The query's pairs, each once, and the parameters."""
     sql, parameters = membership.sql()
-    own: list[Any] = []
-    clauses = []
-    for condition in conditions or ():
-        clauses.append("(" + " AND ".join(f'q."{column}" = %s' for column in condition) + ")")
-        own += condition.values()
-    where = f" WHERE {' OR '.join(clauses)}" if clauses else ""
-    cursor.execute(f"SELECT DISTINCT m.scope, m.viewer FROM ({sql}{where}) AS m", [*parameters, *own])
-    return {(scope, viewer) for scope, viewer in cursor.fetchall() if scope is not None and viewer is not None}
+    if conditions is None:
+        return f"SELECT DISTINCT m.scope, m.viewer FROM ({sql}) AS m", list(parameters)
+    parts, all_parameters = [], []
+    for columns, values in _by_columns(conditions).items():
+        left = ", ".join(f'q."{column}"' for column in columns)
+        own = [value for row in values for value in row]
+        if len(columns) == 1:
+            where = f"{left} IN ({', '.join(['%s'] * len(values))})"
+        else:
+            where = " OR ".join([f"({left}) = ({', '.join(['%s'] * len(columns))})"] * len(values))
+        # One part for each of them: an OR over columns of several tables would use no index.
+        parts.append(f"{sql} WHERE {where}")
+        all_parameters += [*parameters, *own]
+    return " UNION ".join([*parts, "SELECT NULL, NULL::bigint WHERE FALSE"]), all_parameters
 
 
-def _stored(cursor: CursorWrapper, membership: Membership, conditions: list[Condition] | None) -> set[Pair]:
-    parameters: list[Any] = [membership.key]
-    clauses = []
-    for condition in conditions or ():
-        parts = []
-        if VIEWER in condition:
-            parts.append("viewer = %s")
-            parameters.append(condition[VIEWER])
-        if scope_columns := set(condition) - {VIEWER}:
-            if scope_columns != set(membership.scope.columns):
-                raise ValueError(
-                    f"narrow of {membership.scope.text!r} gives a condition on {sorted(condition)}: "
-                    "it must name all of the scope's columns, the viewer, or both"
-                )
-            parts.append("scope = %s")
-            parameters.append(membership.scope.name(condition))
-        clauses.append(f"({' AND '.join(parts)})")
-    where = f" AND ({' OR '.join(clauses)})" if clauses else ""
-    cursor.execute(f"SELECT scope, viewer FROM live_membership WHERE source = %s{where}", parameters)
-    return set(cursor.fetchall())
+def _stored(membership: Membership, conditions: list[Condition] | None) -> tuple[str, list[Any]]:
+    if conditions is None:
+        return "", []
+    clauses, parameters = [], []
+    for columns, values in _by_columns(conditions).items():
+        scope_columns = set(columns) - {VIEWER}
+        if scope_columns and scope_columns != set(membership.scope.columns):
+            raise ValueError(
+                f"narrow of {membership.scope.text!r} gives a condition on {sorted(columns)}: "
+                "it must name all of the scope's columns, the viewer, or both"
+            )
+        rows = [dict(zip(columns, row, strict=True)) for row in values]
+        names = [membership.scope.name(row) for row in rows] if scope_columns else []
+        if not scope_columns:
+            clauses.append(f"viewer IN ({', '.join(['%s'] * len(rows))})")
+            parameters += [row[VIEWER] for row in rows]
+        elif VIEWER not in columns:
+            clauses.append(f"scope IN ({', '.join(['%s'] * len(rows))})")
+            parameters += names
+        else:
+            clauses.append(f"(scope, viewer) IN ({', '.join(['(%s, %s)'] * len(rows))})")
+            parameters += [value for row, name in zip(rows, names, strict=True) for value in (name, row[VIEWER])]
+    return f" AND ({' OR '.join(clauses)})", parameters
+
+
+def _by_columns(conditions: list[Condition]) -> dict[tuple[str, ...], list[tuple[Any, ...]]]:
+    found: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+    for condition in conditions:
+        columns = tuple(sorted(condition))
+        found[columns].append(tuple(condition[column] for column in columns))
+    return found
+
+
+def _bring_in_step(cursor: CursorWrapper, membership: Membership, conditions: list[Condition] | None) -> None:
+    """Make the stored pairs those of the query, without reading them."""
+    sql, parameters = _compared(membership, conditions)
+    cursor.execute(
+        f"""
+        WITH compared AS MATERIALIZED ({sql}), gone AS (
+            DELETE FROM live_membership m USING compared c
+            WHERE NOT c.is_new AND m.source = %s AND m.scope = c.scope AND m.viewer = c.viewer
+        )
+        INSERT INTO live_membership (source, scope, viewer) SELECT %s, scope, viewer FROM compared WHERE is_new
+        """,
+        [*parameters, membership.key, membership.key],
+    )
 
 
 def _apply(cursor: CursorWrapper, added: Sequence[tuple[str, Pair]], removed: Sequence[tuple[str, Pair]]) -> Difference:

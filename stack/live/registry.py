@@ -185,6 +185,20 @@ class Registry:
     entities: dict[str, Entity] = field(default_factory=dict)
     memberships: dict[str, Membership] = field(default_factory=dict)
     sign_ins: list[SignIn] = field(default_factory=list)
+    signals: dict[str, list[ScopeTemplate]] = field(default_factory=dict)
+    presences: list[ScopeTemplate] = field(default_factory=list)
+
+    def has_signal(self, name: str, scope: str) -> bool:
+        """Whether a signal of this name is one of such a scope."""
+        return any(template.parse(scope) is not None for template in self.signals.get(name, ()))
+
+    def has_moment(self, scope: str) -> bool:
+        """Whether there is anything of the moment in such a scope."""
+        return self.has_presence(scope) or any(self.has_signal(name, scope) for name in self.signals)
+
+    def has_presence(self, scope: str) -> bool:
+        """Whether those who hold such a scope are told who else is there."""
+        return any(template.parse(scope) is not None for template in self.presences)
 
     def entities_of(self, scope: str) -> Iterator[Entity]:
         """The types that can lie in a scope of this name."""
@@ -266,6 +280,34 @@ def sign_in(model: AnyModel, *, user: str, session: str | None = None, columns: 
         columns: those whose change counts, beside ``user`` and ``session``.
     """
     registry.sign_ins.append(SignIn(model, user, session, tuple(columns)))
+
+
+def signal(name: str, *, scope: str) -> None:
+    """Let those who hold a scope tell each other something of the moment, such as ``"typing"``: never stored, and the
+    first to be left out where there is much to do.
+
+    Args:
+        name: in snake case; the same one may be registered for several scopes.
+        scope: such as ``"chat:{chat_id}"``.
+
+    Raises:
+        LiveConfigurationError: the name or the scope cannot be read.
+    """
+    if not re.fullmatch(r"[a-z][a-z_]*", name):
+        raise LiveConfigurationError(f"{name!r} is no name of a signal: write it in snake case")
+    registry.signals.setdefault(name, []).append(_template(scope))
+
+
+def presence(scope: str) -> None:
+    """Tell those who hold a scope who else has a socket that holds it: best effort, never stored.
+
+    Args:
+        scope: such as ``"chat:{chat_id}"``.
+
+    Raises:
+        LiveConfigurationError: the scope cannot be read.
+    """
+    registry.presences.append(_template(scope))
 
 
 def _template(scope: str) -> ScopeTemplate:

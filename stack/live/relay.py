@@ -8,24 +8,28 @@ and takes over.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import hashlib
 import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import redis.asyncio
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.utils import DatabaseError, InterfaceError, OperationalError
 
 from stack.live import batch as batches
-from stack.live import hints, log, memberships
+from stack.live import hints, log, memberships, outbox
 from stack.live.background import go_on
-from stack.live.db import Threads, is_serialization_failure, urgent
+from stack.live.db import Threads, is_serialization_failure, is_undefined_table, urgent
 from stack.live.registry import registry
+from stack.live.retention import Retention
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +38,9 @@ MOST_MESSAGE_BYTES = 512 * 1024
 
 _LOCK = 0x4C495645
 _FAST, _SLOW, _FAST_FOR = 0.005, 0.1, 1.0
-_HEARTBEAT, _FROZEN_AFTER, _STANDBY_POLL = 0.5, 1.5, 0.25
+_HEARTBEAT, _FROZEN_AFTER, _STANDBY_POLL = 0.5, 1.4, 0.2
+_END_WITHIN_MS = 300
+_GIVE_UP_WITHIN = 1.0
 _PATIENCE, _MOST_PATIENCE = 1.0, 30.0
 _SEND_WITHIN, _QUIET_AFTER_FAILURE = 1.0, 1.0
 _RETRY = 0.2
@@ -67,9 +73,40 @@ def _give_up_connection() -> None:
     connection.close()
 
 
+def _take_lock(cursor: CursorWrapper) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+    return bool(cursor.fetchone()[0])
+
+
+def _end_frozen_leader(cursor: CursorWrapper) -> bool:
+    """End the database session of a leader whose heartbeat is old, and wait a moment until it is gone."""
+    cursor.execute(
+        """
+        SELECT pg_terminate_backend(a.pid, %s) FROM live_leader l
+        JOIN pg_stat_activity a ON a.pid = l.pid AND a.backend_start = l.started
+        WHERE l.at < clock_timestamp() - make_interval(secs => %s)
+          -- A frozen process is active for Postgres while it does not take its answer.
+          AND (a.state <> 'active' OR a.wait_event = 'ClientWrite')
+        """,
+        [_END_WITHIN_MS, _FROZEN_AFTER],
+    )
+    if not cursor.fetchall():
+        return False
+    logger.warning("relay: the leader is frozen, its database session was ended")
+    return True
+
+
 def _heartbeat(session: tuple[int, datetime]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE live_leader SET at = clock_timestamp() WHERE (pid, started) = (%s, %s)", session)
+        # Another one may have led beside this one, and be gone.
+        cursor.execute(
+            """
+            UPDATE live_leader l SET (pid, started, at) = ROW (%s, %s, clock_timestamp())
+            WHERE (pid, started) = (%s, %s) OR NOT EXISTS (
+                SELECT FROM pg_stat_activity a WHERE a.pid = l.pid AND a.backend_start = l.started)
+            """,
+            [*session, *session],
+        )
 
 
 class Relay:
@@ -84,22 +121,28 @@ class Relay:
         self._state = State.STANDBY
         self._announced = False
         self._hint = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._retention = Retention(
+            keep=settings.LIVE_RETENTION, leads=lambda: self._state is State.LEADING, quiet=self._quiet
+        )
         # One thread, so that the lock and the batches share one database session.
         self._thread = Threads("relay", count=1, release=False)
         self._session: tuple[int, datetime] | None = None
         self._patience = _PATIENCE
+        self._told: str | None = None
         self._quiet_until = 0.0
         self._reads: dict[str, frozenset[str]] = {}
         self._last: log.Position | None = None
         self._last_change = 0.0
 
     async def run(self) -> None:
-        others = [go_on(work) for work in (self._listen, self._beat)]
+        others = [go_on(work) for work in (self._listen, self._beat, self._retention.run)]
         try:
             while True:
                 began = time.monotonic()
                 try:
                     await self._step()
+                    self._told = None
                 except (DatabaseError, InterfaceError) as error:
                     if not is_serialization_failure(error):
                         await self._lost_database(error, after=time.monotonic() - began)
@@ -110,6 +153,10 @@ class Relay:
         finally:
             for task in others:
                 task.cancel()
+            # Whoever stands by need not find out that the lead is free.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GIVE_UP_WITHIN):
+                    await self._thread.run(_give_up_connection)
 
     async def _step(self) -> None:
         if self._state is State.STANDBY:
@@ -127,10 +174,11 @@ class Relay:
             await self._wait()
             return
         self._last_change = time.monotonic()
+        news = self._last is None or (self._last.epoch, self._last.seq) != (batch.head.epoch, batch.head.seq)
         self._last = batch.head
         self._patience = _PATIENCE
         # A lead may begin another life of the log, which hubs would else learn from their next poll.
-        if batch.entries or took_lead:
+        if news or took_lead:
             await self._send(batch)
 
     def _enter(self, state: State) -> None:
@@ -141,10 +189,16 @@ class Relay:
             self._on_state(state)
 
     async def _lost_database(self, error: Exception, *, after: float) -> None:
-        if isinstance(error, (OperationalError, InterfaceError)):
-            logger.warning("relay: database lost, trying again: %s", str(error).strip().partition("\n")[0])
-        else:
-            logger.error("relay: the database refused a batch, trying again", exc_info=error)
+        reason = str(error).strip().partition("\n")[0]
+        if reason != self._told:
+            # Once, however often it is tried.
+            self._told = reason
+            if isinstance(error, (OperationalError, InterfaceError)):
+                logger.warning("relay: database lost, trying again: %s", reason)
+            elif is_undefined_table(error):
+                logger.warning("relay: waiting for the migrations: %s", reason)
+            else:
+                logger.error("relay: the database refused a batch, trying again", exc_info=error)
         self._enter(State.STANDBY)
         self._session = None
         if after > self._patience:
@@ -155,12 +209,15 @@ class Relay:
 
     async def _wait(self) -> None:
         fast = time.monotonic() - self._last_change < _FAST_FOR
+        self._quiet.set()
         try:
             await asyncio.wait_for(self._hint.wait(), _FAST if fast else _SLOW)
         except TimeoutError:
             pass
         else:
             self._hint.clear()
+        finally:
+            self._quiet.clear()
 
     async def _listen(self) -> None:
         """Hints; without Redis the poll alone finds the changes."""
@@ -178,11 +235,11 @@ class Relay:
 
     async def _send(self, batch: batches.Batch) -> None:
         """One message for all hubs; a lost one is found by their polls."""
-        events = [[e.seq, e.scope, e.prev, e.ops, e.control] for e in batch.entries]
-        if sum(len(e.ops) for e in batch.entries) > MOST_MESSAGE_BYTES:
-            events = []
         if time.monotonic() < self._quiet_until:
             return
+        events: list[list[Any]] = []
+        if sum(len(e.ops) for e in batch.entries) <= MOST_MESSAGE_BYTES:
+            events = [[e.seq, e.scope, e.prev, e.ops, e.control] for e in batch.entries]
         layer = get_channel_layer()
         assert layer is not None
         try:
@@ -209,22 +266,7 @@ class Relay:
 
     def _try_to_lead(self) -> bool:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-            if cursor.fetchone()[0]:
-                return True
-            cursor.execute(
-                """
-                SELECT pg_terminate_backend(a.pid) FROM live_leader l
-                JOIN pg_stat_activity a ON a.pid = l.pid AND a.backend_start = l.started
-                WHERE l.at < clock_timestamp() - make_interval(secs => %s)
-                  -- A frozen process is active for Postgres while it does not take its answer.
-                  AND (a.state <> 'active' OR a.wait_event = 'ClientWrite')
-                """,
-                [_FROZEN_AFTER],
-            )
-            if cursor.fetchall():
-                logger.warning("relay: the leader is frozen, its database session was ended")
-        return False
+            return _take_lock(cursor) or (_end_frozen_leader(cursor) and _take_lock(cursor))
 
     def _take_the_lead(self) -> batches.Batch | None:
         with connection.cursor() as cursor:
@@ -251,6 +293,6 @@ class Relay:
 
     def _work(self) -> batches.Batch | None:
         with connection.cursor() as cursor:
-            if not batches.pending(cursor):
+            if not outbox.pending(cursor, self._last):
                 return None
         return batches.run_batch(self._reads, last=self._last)

@@ -10,20 +10,25 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 from django.db.utils import DatabaseError, InterfaceError
 
 from stack.live import frames, log
-from stack.live.connection import CLOSE_WITHIN, Connection
+from stack.live.connection import CLOSE_WITHIN, Connection, closes
 from stack.live.db import readers
-from stack.live.frames import Close, Hello, Load, Page, ProtocolError
+from stack.live.frames import Close, Hello, Load, Page, ProtocolError, Signal
 from stack.live.hub import Hub, NotReady
 from stack.live.identity import Identity, session_key
-from stack.live.process import current_hub
+from stack.live.limits import Requests
+from stack.live.process import Process, current
 from stack.live.snapshot import read_page, read_scope
 
 logger = logging.getLogger(__name__)
+
+READ_WITHIN = 10.0
+"""Seconds in which a client may take what was written before its socket was closed."""
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
@@ -41,7 +46,11 @@ async def live_socket(scope: Scope, receive: Receive, send: Send) -> None:
     subprotocol = frames.SUBPROTOCOL if frames.SUBPROTOCOL in offered else None
     await send({"type": "websocket.accept", "subprotocol": subprotocol})
     try:
-        await _serve(current_hub(), scope, receive, send)
+        process = current()
+        if process.draining.begun:
+            raise ProtocolError(Close.RESTART, "the process is about to end")
+        with process.places.one():
+            await _serve(process, scope, receive, send)
     except ProtocolError as error:
         await _close(send, error.code)
     except (DatabaseError, InterfaceError, NotReady) as error:
@@ -53,20 +62,77 @@ async def live_socket(scope: Scope, receive: Receive, send: Send) -> None:
         # Only a bug comes here; the client is served from the start, and the traceback tells the rest.
         logger.exception("live: a socket failed")
         await _close(send, Close.RESUME)
+    finally:
+        _end_soon(send)
+
+
+class _Lifeline:
+    """Ends a socket whose client does not read: a server waits for that, for ever if need be, and ASGI knows no way."""
+
+    __slots__ = ("_send", "_task", "cut", "over")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._task = asyncio.current_task()
+        self.cut = False
+        self.over = False
+
+    def abort(self) -> None:
+        if not self.over and self._task is not None:
+            self.cut = True
+            self._task.cancel()
+            if (transport := _transport(self._send)) is not None:
+                transport.abort()
+
+
+def _transport(send: Send) -> asyncio.WriteTransport | None:
+    # The connection itself, where the server's send leads to it, as uvicorn's does.
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    return transport if callable(getattr(transport, "abort", None)) else None
+
+
+def _end_soon(send: Send) -> None:
+    transport = _transport(send)
+    if transport is not None and transport.get_write_buffer_size():
+        asyncio.get_running_loop().call_later(READ_WITHIN, transport.abort)
 
 
 async def _close(send: Send, code: Close) -> None:
+    closes[code] += 1
     # The client may have gone in the same moment, or not read at all; servers say so by these.
     with contextlib.suppress(OSError, RuntimeError, TimeoutError):
         async with asyncio.timeout(CLOSE_WITHIN):
             await send({"type": "websocket.close", "code": int(code)})
 
 
-async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
+async def _serve(process: Process, scope: Scope, receive: Receive, send: Send) -> None:
+    hub = process.hub
     key = session_key(scope["headers"])
     identity = None if key is None else await hub.authenticator.identify(key)
     if identity is None:
         raise ProtocolError(Close.SIGNED_OUT, "no session")
+    with process.places.one_of(identity.user):
+        hello = await _hello(receive)
+        lifeline = _Lifeline(send)
+        socket = Connection(
+            send, user=identity.user, session=identity.session, expires=identity.expires, abort=lifeline.abort
+        )
+        try:
+            await hub.join(socket, identity, hello.cursor)
+            if process.draining.begun:
+                # It came in while the others were being closed.
+                socket.close(Close.RESTART)
+            await _converse(hub, socket, identity, receive)
+        except asyncio.CancelledError:
+            if not lifeline.cut:
+                raise
+        finally:
+            lifeline.over = True
+            hub.roster.remove(socket)
+            socket.discard()
+
+
+async def _hello(receive: Receive) -> Hello:
     try:
         async with asyncio.timeout(frames.HELLO_WITHIN):
             hello = frames.parse(await _text(receive))
@@ -74,30 +140,16 @@ async def _serve(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
         raise ProtocolError(Close.NO_HELLO, "no hello in time") from error
     if not isinstance(hello, Hello):
         raise ProtocolError(Close.MALFORMED, "the first frame is no hello")
-    task, aborted = asyncio.current_task(), False
-    assert task is not None
-
-    def abort() -> None:
-        nonlocal aborted
-        aborted = True
-        task.cancel()
-
-    socket = Connection(send, user=identity.user, session=identity.session, expires=identity.expires, abort=abort)
-    try:
-        await hub.join(socket, identity, hello.cursor)
-        await _converse(hub, socket, identity, receive)
-    except asyncio.CancelledError:
-        if not aborted:
-            raise
-        task.uncancel()
-    finally:
-        hub.roster.remove(socket)
-        socket.discard()
+    return hello
 
 
 async def _converse(hub: Hub, socket: Connection, identity: Identity, receive: Receive) -> None:
+    requests = Requests(partial(_text, receive))
     while True:
-        request = frames.parse(await _text(receive))
+        request = await requests.next()
+        if isinstance(request, Signal):
+            hub.signals.signalled(socket, request.scope, request.signal)
+            continue
         await socket.drained()
         async with hub.turn_of(identity.user):
             socket.push(await _answer(identity, request), counted=False)
@@ -110,7 +162,7 @@ async def _text(receive: Receive) -> str | None:
     return message.get("text")
 
 
-async def _answer(identity: Identity, request: frames.Request) -> str:
+async def _answer(identity: Identity, request: frames.Question) -> str:
     answer: dict[str, Any]
     match request:
         case Load(scope=name):
@@ -121,8 +173,6 @@ async def _answer(identity: Identity, request: frames.Request) -> str:
                 "id": request.id,
                 **await readers.run(read_page, identity.user, name, entity, before),
             }
-        case Hello():
-            raise ProtocolError(Close.MALFORMED, "a second hello")
     if answer["epoch"] != identity.at.epoch:
         # Another database may lie below: who this user is there has not been asked yet.
         raise NotReady("the log is another one")

@@ -52,7 +52,7 @@ class Client:
     frames: list[dict[str, Any]] = field(default_factory=list)
     closed: Close | None = None
 
-    def push(self, text: str, *, counted: bool = True) -> None:
+    def push(self, text: str, *, size: int | None = None, counted: bool = True) -> None:
         if self.closed is not None:
             return
         frame = json.loads(text)

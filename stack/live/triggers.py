@@ -12,12 +12,10 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from stack.live import probe
 from stack.live.models import Outbox
 from stack.live.registry import Entity, Membership, SignIn, registry
 from stack.live.scopes import user_scope
@@ -147,8 +145,9 @@ def sign_in_capture(sign_in: SignIn) -> Capture:
 def columns_read(cursor: CursorWrapper, membership: Membership) -> Mapping[str, frozenset[str]]:
     """Which tables and columns a membership's query reads, as Postgres itself resolves them."""
     sql, parameters = membership.sql()
-    cursor.execute(f"CREATE TEMPORARY VIEW live_probe AS {sql}", parameters)
-    try:
+    # In one transaction, as a pooler may give the next one another session.
+    with transaction.atomic():
+        cursor.execute(f"CREATE TEMPORARY VIEW live_probe AS {sql}", parameters)
         cursor.execute(
             """
             SELECT DISTINCT source.relname, attribute.attname
@@ -168,9 +167,8 @@ def columns_read(cursor: CursorWrapper, membership: Membership) -> Mapping[str, 
         found: dict[str, set[str]] = defaultdict(set)
         for table, column in cursor.fetchall():
             found[table].add(column)
-        return {table: frozenset(columns) for table, columns in found.items()}
-    finally:
         cursor.execute("DROP VIEW live_probe")
+    return {table: frozenset(columns) for table, columns in found.items()}
 
 
 def captures(cursor: CursorWrapper) -> dict[str, list[Capture]]:
@@ -204,8 +202,15 @@ class Trigger:
         return f"{PREFIX}{table}_{self.operation.lower()}"
 
     @property
+    def source(self) -> str:
+        """What stands between the function's quotes; Postgres keeps it as it is."""
+        return f" BEGIN {self.body} RETURN NULL; END "
+
+    @property
     def mark(self) -> str:
-        return hashlib.sha256("\n".join(self.statements("")).encode()).hexdigest()
+        """What it is, and a digest of the function's source, by which anybody sees whether that was changed since."""
+        made = hashlib.sha256("\n".join(self.statements("")).encode()).hexdigest()
+        return f"{made} {hashlib.sha256(self.source.encode()).hexdigest()}"
 
     def statements(self, mark: str) -> Iterator[str]:
         table, name = quote(self.table), quote(self.name)
@@ -218,7 +223,7 @@ class Trigger:
         when = "BEFORE" if self.operation == "TRUNCATE" else "AFTER"
         yield (
             f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
-            f"SET search_path FROM CURRENT AS $live$ BEGIN {self.body} RETURN NULL; END $live$"
+            f"SET search_path FROM CURRENT AS $live${self.source}$live$"
         )
         yield f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC"
         yield (
@@ -238,61 +243,3 @@ def wanted(cursor: CursorWrapper) -> list[Trigger]:
             if body:
                 triggers.append(Trigger(table, operation, body))
     return triggers
-
-
-def installed(cursor: CursorWrapper) -> dict[tuple[str, str], str]:
-    """(table, trigger) -> mark of what stands in the database and is enabled."""
-    cursor.execute(
-        """
-        SELECT c.relname, t.tgname, CASE WHEN t.tgenabled = 'A' THEN obj_description(t.oid, 'pg_trigger') END
-        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-        WHERE t.tgname LIKE %s AND NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace
-        """,
-        [PREFIX.replace("_", r"\_") + "%"],
-    )
-    return {(table, name): mark or "" for table, name, mark in cursor.fetchall()}
-
-
-def problems(cursor: CursorWrapper) -> list[str]:
-    """What is missing, stale or left over; empty when every change is caught."""
-    present = installed(cursor)
-    found = []
-    for trigger in wanted(cursor):
-        mark = present.pop((trigger.table, trigger.name), None)
-        if mark is None:
-            found.append(f"trigger {trigger.name} on {trigger.table} is missing")
-        elif mark != trigger.mark:
-            found.append(f"trigger {trigger.name} on {trigger.table} is stale or disabled")
-    found += [f"trigger {name} on {table} is left over" for table, name in present]
-    return found + probe.problems(cursor)
-
-
-def install() -> list[str]:
-    """Bring the triggers in step with what is registered, and the probe's functions with them; tables in step already
-    are not locked.
-
-    Returns:
-        The names of the triggers and functions that were made, replaced or dropped.
-    """
-    changed = []
-    with transaction.atomic(), connection.cursor() as cursor:
-        present = installed(cursor)
-        for trigger in wanted(cursor):
-            if present.pop((trigger.table, trigger.name), None) != trigger.mark:
-                for statement in trigger.statements(trigger.mark):
-                    cursor.execute(statement)
-                changed.append(trigger.name)
-        for _table, name in present:
-            cursor.execute(f"DROP FUNCTION {quote(name)}() CASCADE")
-            changed.append(name)
-        changed += probe.install(cursor)
-    return changed
-
-
-def install_after_migrate(**_kwargs: Any) -> None:
-    """Receiver of ``post_migrate``; while only some apps are migrated it waits for the rest."""
-    present = set(connection.introspection.table_names())
-    needed = {entity.table for entity in registry.entities.values()} | {Outbox._meta.db_table}
-    needed |= {model._meta.db_table for m in registry.memberships.values() for model in [m.queryset.model]}
-    if needed <= present:
-        install()

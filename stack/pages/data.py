@@ -47,7 +47,7 @@ def read(session: str, *, path: str, shown: tuple[str, ...], snapshot: bool) -> 
     """
     taken: dict[str, Any] | None = None
     with repeatable_read(read_only=True) as cursor:
-        user, _expires = signed_in_by([session]).get(session, (None, None))
+        user, _lasts = signed_in_by([session]).get(session, (None, None))
         if user is not None and snapshot:
             taken = snapshot_in(cursor, user, windows=(dict.fromkeys(shown, PAGE), ELSEWHERE))
     visible = not shown or (taken is not None and all(scope in taken["scopes"] for scope in shown))

@@ -13,6 +13,8 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 from psycopg_pool.base import AttemptWithBackoff
 
+from stack.config.postgres.connection import Connection, Silent
+
 
 class QuickAttempt(AttemptWithBackoff):
     """Tries again at once, and then after a moment, until the pool's ``reconnect_timeout`` is over."""
@@ -24,10 +26,26 @@ class QuickAttempt(AttemptWithBackoff):
         self.delay = min(self.delay, self.LONGEST_DELAY)
 
 
-class Pool(ConnectionPool[psycopg.Connection[Any]]):
+ANSWERS_WITHIN = 2.0
+"""Seconds in which a server that works answers nothing with nothing, however much it has to do."""
+
+
+class Pool(ConnectionPool[Connection]):
     """Gives out connections that work; where one is found dead, the other idle ones are looked at too."""
 
-    def getconn(self, timeout: float | None = None) -> psycopg.Connection[Any]:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, connection_class=Connection, **kwargs)
+
+    @staticmethod
+    def check_connection(conn: Connection) -> None:
+        """
+        Raises:
+            psycopg.Error: it is of no use any more.
+        """
+        with conn.answering_within(ANSWERS_WITHIN):
+            ConnectionPool.check_connection(conn)
+
+    def getconn(self, timeout: float | None = None) -> Connection:
         """
         Args:
             timeout: seconds; by default the pool's own.
@@ -40,11 +58,13 @@ class Pool(ConnectionPool[psycopg.Connection[Any]]):
             connection = super().getconn(deadline - time.monotonic())
             try:
                 self.check_connection(connection)
-            except psycopg.Error:
+            except psycopg.Error as error:
                 self.putconn(connection)
                 if time.monotonic() > deadline:
                     raise PoolTimeout("no working connection in time") from None
-                self.check()
+                # Those of a server that says nothing would each cost as long again.
+                if not isinstance(error, Silent):
+                    self.check()
             except BaseException:
                 self.putconn(connection)
                 raise

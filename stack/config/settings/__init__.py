@@ -8,6 +8,7 @@ from stack.config.settings.channels import *  # noqa: F403
 from stack.config.settings.core import *  # noqa: F403
 from stack.config.settings.database import *  # noqa: F403
 from stack.config.settings.jobs import *  # noqa: F403
+from stack.config.settings.live import *  # noqa: F403
 from stack.config.settings.logging import *  # noqa: F403
 from stack.config.settings.pages import *  # noqa: F403
 from stack.config.settings.security import *  # noqa: F403

@@ -12,13 +12,20 @@ def not_a_probe(record: LogRecord) -> bool:
     return getattr(getattr(record, "request", None), "path", "") not in PROBES
 
 
-def quiet_access_log() -> None:
-    """Leave probes out of the server's own log; named in LOGGING, that log would lose its handler."""
+def not_a_clients_fault(record: LogRecord) -> bool:
+    """Anyone can send text that is no UTF-8 over a WebSocket; its close code is answer enough."""
+    return not str(record.msg).startswith("Invalid UTF-8 sequence")
+
+
+def quiet_server_logs() -> None:
+    """Leave probes and bad input out of the server's own logs; named in LOGGING, those would lose their handler."""
     getLogger(ACCESS_LOG).addFilter(not_a_probe)
+    getLogger(SERVER_LOG).addFilter(not_a_clients_fault)
 
 
 PROBES = ("/healthz", "/readyz")
 ACCESS_LOG = "uvicorn.access"
+SERVER_LOG = "uvicorn.error"
 PATH_ARGUMENT = 2
 """Where the path stands among what the server's log is told of a request."""
 LOGGING = {

@@ -41,6 +41,24 @@ def test_probes_are_no_lines_of_the_servers_log(path: str, told: bool) -> None:
     assert bool(log.filter(record)) == told
 
 
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [("Invalid UTF-8 sequence received from client.", False), ("Exception in ASGI application", True)],
+)
+def test_what_anybody_can_send_is_no_error_of_the_servers_log(message: str, told: bool) -> None:
+    log = logging.getLogger("uvicorn.error")
+    assert bool(log.filter(log.makeRecord(log.name, logging.ERROR, "", 0, message, (), None))) == told
+
+
+@pytest.mark.django_db
+def test_unready_while_draining(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "status", lambda: {"ready": True})
+    monkeypatch.setattr(process, "is_draining", lambda: True)
+    response = Client().get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["checks"]["live"] == "draining"
+
+
 @pytest.mark.parametrize("environment", list(StackEnv))
 def test_it_says_what_it_is_for(settings: Settings, environment: StackEnv) -> None:
     settings.STACK_ENV = environment
@@ -62,7 +80,7 @@ def test_ready(settings: Settings) -> None:
     settings.HARNESS_RUN = "run-7"
     response = Client().get("/readyz")
     assert response.status_code == 200, response.content
-    checks = {"database": "ok", "migrations": "ok", "redis": "ok", "live": "ok"}
+    checks = {"database": "ok", "migrations": "ok", "redis": "ok", "live": "ok", "triggers": "ok"}
     checks["pages"] = "no renderer is set (RENDERER_URLS): pages are shells"
     outbox = {"oldest": None, "newest": None}
     assert response.json() == {"status": "ok", "run": "run-7", "checks": checks, "outbox": outbox}

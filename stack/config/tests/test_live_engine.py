@@ -16,7 +16,7 @@ from django.db.utils import OperationalError
 
 from stack.accounts.models import Profile, Session, User
 from stack.chat.models import Chat, ChatMember, Message, ReadMark
-from stack.live import log, memberships, triggers
+from stack.live import installing, log, memberships, triggers
 from stack.live.batch import run_batch
 from stack.live.checks import check_triggers
 from stack.live.db import is_serialization_failure, repeatable_read
@@ -25,6 +25,7 @@ from stack.live.identity import session_digest
 from stack.live.models import Event, MembershipRow, Outbox
 from stack.live.registry import Entity, registry
 from stack.live.relay import schema_hash
+from stack.live.rows import Reader, Row
 from stack.live.snapshot import read_page, read_snapshot
 from stack.live.testing import Engine, Store
 
@@ -177,7 +178,7 @@ class TestRivals:
 class TestTriggers:
     def test_everything_is_in_step_after_migrate(self) -> None:
         assert check_triggers(databases=["default"]) == []
-        assert triggers.install() == []
+        assert installing.install() == []
 
     def test_a_missing_trigger_is_found_and_mended(self) -> None:
         with connection.cursor() as cursor:
@@ -188,7 +189,7 @@ class TestTriggers:
             with pytest.raises(CommandError, match=r"manage\.py live install"):
                 call_command("live", "status", stdout=StringIO())
         finally:
-            assert triggers.install() == ["live_capture_chat_chat_update"]
+            assert installing.install() == ["live_capture_chat_chat_update"]
         assert check_triggers(databases=["default"]) == []
 
     def test_a_disabled_trigger_is_found_and_mended(self) -> None:
@@ -198,7 +199,7 @@ class TestTriggers:
             (problem,) = check_triggers(databases=["default"])
             assert "stale or disabled" in problem.msg
         finally:
-            assert triggers.install() == ["live_capture_chat_chat_insert"]
+            assert installing.install() == ["live_capture_chat_chat_insert"]
 
     def test_a_trigger_nobody_wants_is_found_and_dropped(self) -> None:
         extra = triggers.Trigger("chat_chat", "INSERT", "").statements("x")
@@ -209,7 +210,7 @@ class TestTriggers:
             (problem,) = check_triggers(databases=["default"])
             assert "left over" in problem.msg
         finally:
-            assert triggers.install() == ["live_capture_old"]
+            assert installing.install() == ["live_capture_old"]
 
     def test_they_cannot_be_silenced_or_bent(self) -> None:
         """Always on, whatever the replication role; with the owner's rights, but a search path of their own."""
@@ -285,7 +286,11 @@ class TestTrouble:
                 raise ZeroDivisionError
             return whole(self, instance)
 
+        def fails_too(self: Reader, *_: object) -> list[Row]:
+            raise ZeroDivisionError
+
         monkeypatch.setattr(Entity, "data", fails)
+        monkeypatch.setattr(Reader, "read", fails_too)
         Chat.objects.update(title="changed")
         ops = {entry.scope: json.loads(entry.ops)[0]["op"] for entry in engine.drain()}
         assert ops == {f"chat:{good.pk}": "upsert", f"chat:{bad.pk}": "stale"}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from stack.accounts.models import Profile, User
 from stack.accounts.sessions import SessionStore
@@ -213,14 +216,36 @@ def test_a_window_of_a_scope_that_was_lost_meanwhile_is_withheld() -> None:
     play(story)
 
 
+def test_what_is_lost_between_signing_in_and_joining_is_not_followed() -> None:
+    async def story(anna: User, chat: Chat) -> None:
+        async with running() as hub:
+            identity = await readers.run(who, anna)
+            scope = f"chat:{chat.pk}"
+            assert scope in identity.scopes
+
+            def removed() -> None:
+                ChatMember.objects.filter(chat=chat, user=anna).delete()
+                relay()
+
+            await readers.run(removed)
+            # The first one's snapshot takes the hub past the loss, behind which the second one's cursor lies.
+            for cursor in (None, identity.at):
+                wire, socket = await join(hub, identity, cursor)
+                assert wire.frames[0]["resumed"] is (cursor is not None)
+                assert scope not in socket.scopes
+                assert not hub.roster.holders(scope)
+
+    play(story)
+
+
 def test_a_session_that_runs_out_closes_its_socket() -> None:
     async def story(anna: User, chat: Chat) -> None:
         async with running() as hub:
             identity = await readers.run(who, anna)
             wire, _ = await join(hub, identity, None)
-            hub.roster.close_expired(identity.expires - 1)
+            hub.roster.close_overdue(identity.expires - 1)
             assert wire.code is None
-            hub.roster.close_expired(identity.expires)
+            hub.roster.close_overdue(identity.expires)
             await wire.until(lambda: wire.code is not None)
             assert wire.code == Close.SIGNED_OUT
 
@@ -320,6 +345,32 @@ class TestIdentity:
         elif spoil == "expired":
             store.model.objects.update(expire_date="2000-01-01T00:00Z")
         assert identify([store.session_key]) == {}
+
+    @pytest.mark.parametrize("wrong_by", [timedelta(days=400), timedelta(days=-400)])
+    def test_the_clock_of_the_process_does_not_count(
+        self, wrong_by: timedelta, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whether and for how long somebody is signed in is Postgres' to say."""
+        anna = User.objects.create(username="anna")
+        lasting, over = (SessionStore() for _ in range(2))
+        for store, ends in ((lasting, "now() + interval '1 hour'"), (over, "now() - interval '1 second'")):
+            store["_auth_user_id"] = str(anna.pk)
+            store["_auth_user_backend"] = "django.contrib.auth.backends.ModelBackend"
+            store["_auth_user_hash"] = anna.get_session_auth_hash()
+            store.create()
+            table = connection.ops.quote_name(store.model._meta.db_table)
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"UPDATE {table} SET expire_date = {ends} WHERE session_key = %s",
+                    [store.session_key],
+                )
+        now, wall = timezone.now(), time.time()
+        monkeypatch.setattr(timezone, "now", lambda: now + wrong_by)
+        monkeypatch.setattr(time, "time", lambda: wall + wrong_by.total_seconds())
+        keys = [str(lasting.session_key), str(over.session_key)]
+        found = identify(keys)
+        assert list(found) == keys[:1]
+        assert found[keys[0]].expires - time.monotonic() == pytest.approx(3600, abs=10)
 
 
 def test_background_threads_remember_no_queries(settings: Any) -> None:

@@ -17,6 +17,7 @@ from django.db import connection
 from psycopg import sql
 from psycopg_pool import PoolTimeout
 
+from stack.config.postgres.connection import Connection
 from stack.config.postgres.pool import Pool
 
 SOON = 3.0
@@ -51,7 +52,7 @@ def pool(database: str) -> Iterator[Pool]:
 @pytest.fixture
 def failures(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
     """Released whenever an attempt to connect has failed."""
-    failed, connect = threading.Semaphore(0), psycopg.Connection.connect
+    failed, connect = threading.Semaphore(0), Connection.connect
 
     def counted(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -60,7 +61,7 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
             failed.release()
             raise
 
-    monkeypatch.setattr(psycopg.Connection, "connect", counted)
+    monkeypatch.setattr(Connection, "connect", counted)
     return failed
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import LiteralString
@@ -14,7 +16,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from stack.config.tests.test_commands import manage
+from stack.config.tests.test_commands import ROOT, manage
 
 PRODUCTION = {
     "STACK_ENV": "production",
@@ -103,3 +105,29 @@ def test_production_gets_no_test_users_and_other_peoples_databases_neither(datab
     assert database.values("SELECT username FROM accounts_user") == ["root"]
     # Nothing was migrated either.
     assert database.values("SELECT app FROM django_migrations WHERE app = 'live'") == []
+
+
+def test_a_relay_waits_for_the_migrations_and_says_so_once(database: Database) -> None:
+    with subprocess.Popen(
+        [sys.executable, "manage.py", "live", "relay"],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": database.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as relay:
+        try:
+            assert relay.stdout is not None
+            lines = iter(relay.stdout)
+            before = [next(lines)]
+            while "waiting for the migrations" not in before[-1]:
+                before.append(next(lines))
+            assert manage("migrate", DATABASE_URL=database.url).returncode == 0
+            after = [next(lines)]
+            while "relay: leading" not in after[-1]:
+                after.append(next(lines))
+        finally:
+            relay.terminate()
+    said = "".join(before + after)
+    assert said.count("waiting for the migrations") == 1, said
+    assert "Traceback" not in said

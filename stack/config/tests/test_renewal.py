@@ -13,7 +13,7 @@ from django.db import connection, connections, transaction
 from stack.accounts.models import Profile, User
 from stack.chat.models import Chat, ChatMember
 from stack.live import hub as hubs
-from stack.live import log, memberships, probe, triggers
+from stack.live import installing, log, memberships, probe
 from stack.live.batch import run_batch
 from stack.live.db import readers
 from stack.live.frames import Load, Page
@@ -120,13 +120,13 @@ class TestProbe:
 
     def test_a_missing_or_other_function_is_a_problem_and_is_mended(self) -> None:
         with connection.cursor() as cursor:
-            assert triggers.problems(cursor) == []
+            assert installing.problems(cursor) == []
             cursor.execute("DROP FUNCTION live_probe()")
             cursor.execute("COMMENT ON FUNCTION live_probed(bigint) IS 'of yesterday'")
-            assert triggers.problems(cursor) == ["function live_probe is missing", "function live_probed is stale"]
-            assert triggers.install() == ["live_probe", "live_probed"]
-            assert triggers.problems(cursor) == []
-        assert triggers.install() == []
+            assert installing.problems(cursor) == ["function live_probe is missing", "function live_probed is stale"]
+            assert installing.install() == ["live_probe", "live_probed"]
+            assert installing.problems(cursor) == []
+        assert installing.install() == []
 
 
 def test_taking_the_lead_is_told_though_nothing_changed() -> None:

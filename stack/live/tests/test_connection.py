@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
 
 from stack.live.background import go_on
-from stack.live.connection import MOST_PENDING, Connection
+from stack.live.connection import MOST_PENDING, STUCK_AFTER, Connection, size_of
 from stack.live.frames import Close
 from stack.live.tests.wire import Wire
 
@@ -61,6 +62,62 @@ class TestConnection:
             async with asyncio.timeout(5):
                 await waiting
             assert len(wire.frames) == 1
+
+        asyncio.run(story())
+
+    def test_what_waits_is_counted_in_bytes(self) -> None:
+        """A third as many characters, as each of them is three bytes."""
+
+        async def story(letter: str, most: int) -> None:
+            wire = Wire()
+            wire.blocked = asyncio.Event()
+            socket = Connection(wire.send, user=1, session="", expires=0.0, abort=wire.abort)
+            text = json.dumps({"type": "event", "seq": 1, "filler": letter * 4096}, ensure_ascii=False)
+            held = 0
+            while socket._closing is None:
+                socket.push(text)
+                held += 1
+                await asyncio.sleep(0)
+            assert held == most // size_of(text) + 1
+            wire.blocked.set()
+            await wire.until(lambda: wire.code is not None)
+            assert wire.code == Close.TOO_SLOW
+
+        assert size_of("€" * 100) == 300
+        asyncio.run(story("x", MOST_PENDING))
+        asyncio.run(story("€", MOST_PENDING))
+
+    def test_a_network_that_takes_nothing_is_given_up(self) -> None:
+        async def story() -> None:
+            wire = Wire()
+            wire.blocked = asyncio.Event()
+            socket = Connection(wire.send, user=1, session="", expires=0.0, abort=wire.abort)
+            closed = []
+            now = time.monotonic()
+            for pushed, after in ((False, 2 * STUCK_AFTER), (True, STUCK_AFTER / 2), (False, STUCK_AFTER + 1)):
+                if pushed:
+                    socket.push("{}")
+                socket.close_if_stuck(now + after)
+                closed.append(socket._closing)
+            # Nothing waits for an idle one; then it has some time.
+            assert closed == [None, None, Close.TOO_SLOW]
+            socket.discard()
+
+        asyncio.run(story())
+
+    def test_a_server_that_takes_no_more_is_left_in_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It has given up the client, but waits for what was written before: nobody says that it is gone."""
+        monkeypatch.setattr("stack.live.connection.CLOSE_WITHIN", 0.05)
+
+        async def story() -> None:
+            wire = Wire()
+
+            async def refuses(_message: dict[str, Any]) -> None:
+                raise RuntimeError("after sending 'websocket.close'")
+
+            socket = Connection(refuses, user=1, session="", expires=0.0, abort=wire.abort)
+            socket.push("{}")
+            await wire.until(lambda: wire.aborted)
 
         asyncio.run(story())
 

@@ -35,8 +35,8 @@ def test_binary_frames_are_malformed() -> None:
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 json_values = scalars | st.lists(scalars, max_size=3) | st.dictionaries(st.text(max_size=8), scalars, max_size=3)
 near_frames = st.fixed_dictionaries(
-    {"type": st.sampled_from(["hello", "load", "page", "other"])},
-    optional=dict.fromkeys(("id", "cursor", "scope", "entity", "before"), json_values),
+    {"type": st.sampled_from(["hello", "load", "page", "signal", "other"])},
+    optional=dict.fromkeys(("id", "cursor", "scope", "entity", "before", "signal"), json_values),
 )
 
 
@@ -56,6 +56,19 @@ def test_clients_are_not_told_which_session_ends() -> None:
     text = frames.event(LogEntry(5, "user:7", 4, ops, control=True))
     assert json.loads(text)["ops"] == [{"op": "leave", "scope": "chat:1"}]
     assert "digest" not in text
+
+
+def test_what_is_of_the_moment_is_said_as_the_vectors_have_it() -> None:
+    said = [frame for v in VECTORS["conversations"] for step in v["steps"] for frame in step.get("says", ())]
+    signals = [frame for frame in said if frame["type"] == "signal"]
+    presences = [frame for frame in said if frame["type"] == "presence"]
+    assert signals
+    assert presences
+    for frame in signals:
+        assert json.loads(frames.signal(frame["scope"], frame["signal"], frame["user"])) == frame
+    for frame in presences:
+        scopes = {scope: frames.present(p["count"], p["users"]) for scope, p in frame["scopes"].items()}
+        assert json.loads(frames.presence(scopes)) == frame
 
 
 @given(st.text())

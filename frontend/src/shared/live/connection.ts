@@ -1,13 +1,24 @@
 /** One client's side of the live protocol: keeps a store in step over one socket at a time, for as long as it is wanted. */
 import type { Dispatch } from "@reduxjs/toolkit";
 import type { Environment, Socket } from "./environment";
+import { SIGNAL_LASTS_MS } from "./moment";
 import { received } from "./slice";
 import { boundOf, cursorOf, toLoad } from "./store-logic";
-import type { ClientFrame, Link, LiveState, PageFrame, ScopeFrame, ServerFrame, WelcomeFrame } from "./types";
+import type {
+  ClientFrame,
+  Link,
+  LiveState,
+  PageFrame,
+  ScopeFrame,
+  ServerFrame,
+  SignalFrame,
+  WelcomeFrame,
+} from "./types";
 
 const SIGNED_OUT = 4401;
 const OUR_FAULT: readonly number[] = [1009, 4400, 4404];
 const RESUME_AT_ONCE: readonly number[] = [1012, 4409];
+const ASKED_TOO_MUCH: readonly number[] = [4420, 4421];
 const LOST = 1006;
 
 const FIRST_DELAY_MS = 100;
@@ -15,7 +26,11 @@ const LONGEST_DELAY_MS = 10_000;
 /** How long a connection may take until the server's first frame. */
 const GREETING_MS = 15_000;
 /** What many clients hold became stale for all of them in one moment: they spread their loads over this time. */
-const LOAD_SPREAD_MS = 500;
+const LOAD_SPREAD_MS = 1_000;
+/** Loads that are out at once: the server answers one after the other, and pages go between them. */
+const MOST_LOADS = 4;
+/** A signal is said again only after this time: it is true for longer at those who hear it. */
+const SIGNAL_PAUSE_MS = 3_000;
 
 export interface Store {
   getState(): { readonly live: LiveState };
@@ -43,12 +58,18 @@ interface Session {
 export class LiveConnection {
   readonly #store: Store;
   readonly #environment: Environment;
-  readonly #loads = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Stale scopes and what delays their loads; null: it is time, but too many are out. */
+  readonly #loads = new Map<string, ReturnType<typeof setTimeout> | null>();
+  /** The ids of the loads that are out. */
+  readonly #loading = new Set<number>();
+  /** Signal -> when it was said last. */
+  readonly #said = new Map<string, number>();
   /** Scope -> the id of the last request about it. */
   readonly #requests = new Map<string, number>();
   #wishes: readonly Wish[] = [];
   #session: Session | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  #nextEnd: ReturnType<typeof setTimeout> | undefined;
   #unwatch: (() => void) | undefined;
   #failures = 0;
   #nextId = 0;
@@ -81,6 +102,16 @@ export class LiveConnection {
     if (this.#state.asked[wish.scope]?.entity === wish.entity) return;
     this.#wishes = [...this.#wishes, wish];
     this.#ask();
+  }
+
+  /** Says something of the moment to those who hold a scope, but not twice in a short time; in vain while cut off. */
+  signal(scope: string, signal: string): void {
+    if (this.#session?.phase !== "live" || !this.#state.windows[scope]) return;
+    const key = JSON.stringify([scope, signal]);
+    const now = this.#environment.now();
+    if (now - (this.#said.get(key) ?? -Infinity) < SIGNAL_PAUSE_MS) return;
+    this.#said.set(key, now);
+    this.#send({ type: "signal", scope, signal });
   }
 
   get #state(): LiveState {
@@ -122,8 +153,11 @@ export class LiveConnection {
     this.#session = undefined;
     clearTimeout(session.silence);
     session.socket.close();
-    for (const timer of this.#loads.values()) clearTimeout(timer);
+    for (const timer of this.#loads.values()) if (timer !== null) clearTimeout(timer);
     this.#loads.clear();
+    this.#loading.clear();
+    this.#said.clear();
+    clearTimeout(this.#nextEnd);
     // Pages that were asked for are still wanted.
     const unanswered = Object.entries(this.#state.asked).flatMap(([scope, { entity }]) =>
       entity ? { scope, entity } : [],
@@ -149,6 +183,7 @@ export class LiveConnection {
 
   #delay(code: number): number {
     const atOnce = RESUME_AT_ONCE.includes(code) && this.#failures === 1;
+    if (ASKED_TOO_MUCH.includes(code)) return (LONGEST_DELAY_MS / 2) * (1 + this.#environment.random());
     const longest = atOnce ? FIRST_DELAY_MS : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures);
     return this.#environment.random() * longest;
   }
@@ -191,6 +226,7 @@ export class LiveConnection {
   #apply(session: Session, frame: ServerFrame): void {
     const { dispatch } = this.#store;
     const holes = this.#state.counts.holes;
+    if (!isKnown(frame)) return;
     if ((frame.type === "welcome") !== (session.phase === "greeting")) throw new Error(`"${frame.type}" out of turn`);
     switch (frame.type) {
       case "welcome":
@@ -209,13 +245,18 @@ export class LiveConnection {
         this.#setLink("live");
         break;
       case "scope":
+        this.#loading.delete(frame.id);
         if (this.#isWanted(frame)) dispatch(received.scopeReceived(frame));
         break;
       case "page":
         if (this.#isWanted(frame)) dispatch(received.pageReceived(frame));
         break;
-      default:
-        throw new Error(`unknown frame ${JSON.stringify((frame as { type: unknown }).type)}`);
+      case "signal":
+        this.#hear(frame);
+        break;
+      case "presence":
+        dispatch(received.presenceReceived(frame));
+        break;
     }
     // Nothing more may come over this connection: it would move the cursor past the hole.
     if (this.#state.counts.holes > holes) this.#lost(LOST);
@@ -234,6 +275,28 @@ export class LiveConnection {
     this.#heard(session);
   }
 
+  #hear({ scope, signal, user }: SignalFrame): void {
+    this.#store.dispatch(
+      received.signalReceived({ scope, signal, user, until: this.#environment.now() + SIGNAL_LASTS_MS }),
+    );
+    this.#watchSignals();
+  }
+
+  /** Ends each signal in its time. */
+  #watchSignals(): void {
+    clearTimeout(this.#nextEnd);
+    const { signals } = this.#state;
+    if (signals.length === 0) return;
+    const next = Math.min(...signals.map(({ until }) => until)) - this.#environment.now();
+    this.#nextEnd = setTimeout(
+      () => {
+        this.#store.dispatch(received.signalsEnded(this.#environment.now()));
+        this.#watchSignals();
+      },
+      Math.max(0, Math.ceil(next)),
+    );
+  }
+
   // -- requests ---------------------------------------------------------------------------------------------------
 
   /** Asks for what is stale and for the pages that are wanted, as far as nothing about their scope is out. */
@@ -241,20 +304,38 @@ export class LiveConnection {
     if (this.#session?.phase !== "live") return;
     for (const scope of toLoad(this.#state)) {
       if (this.#loads.has(scope)) continue;
-      const spread = scope.startsWith("user:") ? 0 : this.#environment.random() * LOAD_SPREAD_MS;
-      this.#loads.set(
-        scope,
-        setTimeout(() => this.#load(scope), spread),
-      );
+      this.#loads.set(scope, this.#isAlone(scope) ? null : this.#later(scope));
     }
+    this.#load();
     this.#wishes = this.#wishes.filter((wish) => !this.#page(wish));
   }
 
-  #load(scope: string): void {
-    this.#loads.delete(scope);
-    if (!toLoad(this.#state).includes(scope)) return;
-    this.#store.dispatch(received.asked({ scope, entity: null }));
-    this.#send({ type: "load", id: this.#idFor(scope), scope });
+  /** Nobody shares one's own scope, and a scope that was entered without its window is entered by few at once. */
+  #isAlone(scope: string): boolean {
+    return scope.startsWith("user:") || Boolean(this.#state.windows[scope]?.missing);
+  }
+
+  #later(scope: string): ReturnType<typeof setTimeout> {
+    return setTimeout(() => {
+      // Behind those whose time came before.
+      this.#loads.delete(scope);
+      this.#loads.set(scope, null);
+      this.#load();
+    }, this.#environment.random() * LOAD_SPREAD_MS);
+  }
+
+  /** Loads the scopes whose time has come, as far as not too many are out. */
+  #load(): void {
+    for (const [scope, timer] of this.#loads) {
+      if (timer !== null) continue;
+      if (this.#loading.size >= MOST_LOADS) return;
+      this.#loads.delete(scope);
+      if (!toLoad(this.#state).includes(scope)) continue;
+      this.#store.dispatch(received.asked({ scope, entity: null }));
+      const id = this.#idFor(scope);
+      this.#loading.add(id);
+      this.#send({ type: "load", id, scope });
+    }
   }
 
   /** Returns whether the wish is done with: asked for, or in vain. */
@@ -282,4 +363,21 @@ export class LiveConnection {
   #send(frame: ClientFrame): void {
     this.#session?.socket.send(JSON.stringify(frame));
   }
+}
+
+const KNOWN: Record<ServerFrame["type"], true> = {
+  welcome: true,
+  snapshot: true,
+  event: true,
+  heartbeat: true,
+  scope: true,
+  page: true,
+  signal: true,
+  presence: true,
+};
+
+/** Servers may say more than this client understands: what is of an unknown type is none of its business. */
+function isKnown(frame: { readonly type: unknown }): boolean {
+  if (typeof frame.type !== "string") throw new Error("a frame without a type");
+  return Object.hasOwn(KNOWN, frame.type);
 }

@@ -15,6 +15,8 @@ export interface SocketHandlers {
 export interface Environment {
   /** Opens a connection to the live endpoint. */
   connect(handlers: SocketHandlers): Socket;
+  /** A clock that only goes forward, in milliseconds. */
+  now(): number;
   /** A number from 0 (inclusive) to 1 (exclusive). */
   random(): number;
   /** Calls back whenever a new attempt is likely to succeed, or the network is known to be gone; returns how to stop. */
@@ -37,6 +39,7 @@ export const browser: Environment = {
     socket.onclose = ({ code }) => onClosed(code);
     return socket;
   },
+  now: () => performance.now(),
   random: Math.random,
   watchNetwork({ onBack, onGone }) {
     // Timers of a hidden page come late: what is seen again should not wait for them.

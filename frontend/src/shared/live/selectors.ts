@@ -1,6 +1,6 @@
 /** What screens read. Every result is the same object for as long as nothing in it has changed. */
 import { compareBy } from "./store-logic";
-import type { Bound, Entities, Entity, LiveState } from "./types";
+import type { Bound, Entities, Entity, LiveState, Present, Signal } from "./types";
 
 interface State {
   readonly live: LiveState;
@@ -27,6 +27,7 @@ const EMPTY: Index = { list: NOTHING, byId: new Map() };
 const root = new Node();
 const indexes = new WeakMap<Windows, Map<string, Index>>();
 const sorted = new WeakMap<Table, readonly Entity[]>();
+const typing = new WeakMap<readonly Signal[], Map<string, readonly number[]>>();
 
 export function selectViewer(state: State): number | null {
   return state.live.user;
@@ -87,11 +88,31 @@ export function selectFilling(state: State, scope: string): boolean {
   return Boolean(state.live.asked[scope]?.entity);
 }
 
+/** Who is present in a scope, oneself among them: all are counted, some are named. Undefined while it is not known. */
+export function selectPresent(state: State, scope: string): Present | undefined {
+  return state.live.present[scope];
+}
+
+/** The users who are typing in a scope, by id. */
+export function selectTyping(state: State, scope: string): readonly number[] {
+  const { signals } = state.live;
+  let byScope = typing.get(signals);
+  if (!byScope) typing.set(signals, (byScope = new Map<string, readonly number[]>()));
+  let users = byScope.get(scope);
+  if (!users) byScope.set(scope, (users = typingIn(signals, scope)));
+  return users;
+}
+
 /** How the app names a user: by the profile, or by number while that is empty or not visible. */
 export function nameOf(state: State, userId: number): string {
   const profile = selectById(state, "profile", userId);
   const name = `${profile?.first_name ?? ""} ${profile?.last_name ?? ""}`.trim();
   return name || `user ${userId}`;
+}
+
+function typingIn(signals: readonly Signal[], scope: string): readonly number[] {
+  const users = signals.filter((said) => said.scope === scope && said.signal === "typing").map(({ user }) => user);
+  return users.length > 0 ? users.sort((a, b) => a - b) : NOTHING;
 }
 
 function indexOf(state: State, type: string): Index {

@@ -1,4 +1,5 @@
 import { createSlice, type PayloadAction } from "@reduxjs/toolkit";
+import * as moment from "./moment";
 import * as logic from "./store-logic";
 import type {
   EventFrame,
@@ -7,7 +8,9 @@ import type {
   LiveState,
   PageFrame,
   PageSnapshot,
+  PresenceFrame,
   ScopeFrame,
+  Signal,
   SnapshotFrame,
   WelcomeFrame,
 } from "./types";
@@ -43,6 +46,16 @@ const liveSlice = createSlice({
     },
     pageReceived(state, { payload }: PayloadAction<PageFrame>) {
       logic.applyPage(state, payload);
+    },
+    signalReceived(state, { payload }: PayloadAction<Signal>) {
+      moment.applySignal(state, payload);
+    },
+    /** It is so late by the client's monotonic clock, in milliseconds. */
+    signalsEnded(state, { payload }: PayloadAction<number>) {
+      moment.endSignals(state, payload);
+    },
+    presenceReceived(state, { payload }: PayloadAction<PresenceFrame>) {
+      moment.applyPresence(state, payload);
     },
     /** A load (`entity` null) or page went out. */
     asked(state, { payload }: PayloadAction<{ scope: string; entity: string | null }>) {

@@ -4,6 +4,7 @@
  * The functions change the state they are given; in the store that is a draft, so that whatever they leave alone stays
  * the same object for those who watch it.
  */
+import { dropMoment } from "./moment";
 import type {
   Bound,
   Cursor,
@@ -35,6 +36,8 @@ export function emptyState(): LiveState {
     orders: dictionary(),
     windows: dictionary(),
     asked: dictionary(),
+    present: dictionary(),
+    signals: [],
     counts: { applied: 0, dropped: 0, ignored: 0, holes: 0 },
   };
 }
@@ -67,7 +70,7 @@ export function applySnapshot(state: LiveState, snapshot: Snapshot): void {
   state.seq = snapshot.seq;
   state.windows = dictionary();
   for (const [scope, window] of Object.entries(snapshot.scopes)) state.windows[scope] = windowOf(window, snapshot.seq);
-  state.asked = dictionary();
+  expectNothing(state);
 }
 
 /** Applies an event once and in order; a `hole` applies nothing and calls for a resume. */
@@ -97,9 +100,9 @@ export function applyEvent(state: LiveState, event: EventFrame): Outcome {
   return "applied";
 }
 
-/** The server verified that nothing is missing up to this seq. */
-export function applyHeartbeat(state: LiveState, frame: Pick<HeartbeatFrame, "seq">): void {
-  state.seq = Math.max(state.seq, frame.seq);
+/** The server verified that nothing is missing up to this seq of its log, which is this one if all is right. */
+export function applyHeartbeat(state: LiveState, frame: Pick<HeartbeatFrame, "epoch" | "seq">): void {
+  if (frame.epoch === state.epoch) state.seq = Math.max(state.seq, frame.seq);
 }
 
 /** A load (`entity` null) or page of this scope is out: its events are kept, to apply them again behind the answer. */
@@ -107,9 +110,11 @@ export function expectAnswer(state: LiveState, scope: string, entity: string | n
   state.asked[scope] ??= { entity, events: [] };
 }
 
-/** The connection has ended: what was asked for on it is never answered. */
+/** The connection has ended: what was asked for on it is never answered, and what was of the moment is over. */
 export function expectNothing(state: LiveState): void {
   state.asked = dictionary();
+  state.present = dictionary();
+  if (state.signals.length > 0) state.signals = [];
 }
 
 /** A scope that was loaded anew; a window of null means that the user no longer sees it. */
@@ -119,6 +124,7 @@ export function applyScope(state: LiveState, frame: ScopeFrame): void {
   if (!asked) return;
   if (!frame.window) {
     delete state.windows[frame.scope];
+    dropMoment(state, frame.scope);
     return;
   }
   state.windows[frame.scope] = windowOf(frame.window, frame.seq);
@@ -146,11 +152,11 @@ export function compareBy(order: string | undefined): (a: Entity, b: Entity) => 
 
 function windowOf(data: WireWindow | null, at: number): Window {
   const entities: Window["entities"] = dictionary();
-  if (!data) return { at, stale: true, bounds: dictionary(), entities };
+  if (!data) return { at, stale: true, missing: true, bounds: dictionary(), entities };
   for (const [type, rows] of Object.entries(data.entities)) {
     entities[type] = Object.fromEntries(rows.map((row) => [row.id, row]));
   }
-  return { at, stale: false, bounds: dictionary(data.bounds), entities };
+  return { at, stale: false, missing: false, bounds: dictionary(data.bounds), entities };
 }
 
 /** An object without a prototype: for names that come over the wire, none of which is then anything but a key. */
@@ -182,6 +188,7 @@ function applyOp(state: LiveState, window: Window, op: Op, seq: number): void {
       if (isKnown(state, op.scope, seq)) break;
       delete state.windows[op.scope];
       delete state.asked[op.scope];
+      dropMoment(state, op.scope);
       break;
   }
 }

@@ -144,11 +144,32 @@ export interface PageFrame extends Cursor {
   readonly bound: Bound | null;
 }
 
-export type ServerFrame = WelcomeFrame | SnapshotFrame | EventFrame | HeartbeatFrame | ScopeFrame | PageFrame;
+/** A user says something of the moment in a scope, such as "typing". */
+export interface SignalFrame {
+  readonly type: "signal";
+  readonly scope: string;
+  readonly signal: string;
+  readonly user: number;
+}
+
+/** Who is there: some of them are named, all of them are counted. */
+export interface Present {
+  readonly count: number;
+  readonly users: readonly number[];
+}
+
+export interface PresenceFrame {
+  readonly type: "presence";
+  readonly scopes: Readonly<Record<string, Present>>;
+}
+
+export type ServerFrame =
+  WelcomeFrame | SnapshotFrame | EventFrame | HeartbeatFrame | ScopeFrame | PageFrame | SignalFrame | PresenceFrame;
 
 export type ClientFrame =
   | { readonly type: "hello"; readonly cursor: Cursor | null }
   | { readonly type: "load"; readonly id: number; readonly scope: string }
+  | { readonly type: "signal"; readonly scope: string; readonly signal: string }
   | {
       readonly type: "page";
       readonly id: number;
@@ -169,6 +190,8 @@ export interface Window {
   at: number;
   /** Too much changed at once: it has to be loaded anew. */
   stale: boolean;
+  /** It was too large to come along when the scope was entered: nothing is there to look at until it is loaded. */
+  missing: boolean;
   /** Long type -> lowest `[order key, id]` held; null if all of it is. */
   bounds: Record<string, Bound | null>;
   /** Type -> id -> data. */
@@ -180,6 +203,14 @@ export interface Asked {
   /** The long type of a page; null for a load. */
   entity: string | null;
   events: EventFrame[];
+}
+
+/** Somebody's signal, which is true until a time of the client's monotonic clock, in milliseconds. */
+export interface Signal {
+  readonly scope: string;
+  readonly signal: string;
+  readonly user: number;
+  readonly until: number;
 }
 
 /** Where the socket stands; `ended`: signed out; `failed`: the server says that this client is wrong. */
@@ -194,6 +225,10 @@ export interface LiveState {
   orders: Record<string, string>;
   windows: Record<string, Window>;
   asked: Record<string, Asked>;
+  /** Who is present in a scope, as far as it was told on this connection. */
+  present: Record<string, Present>;
+  /** The signals that are true. */
+  signals: Signal[];
   /** What became of the events that came in. */
   counts: { applied: number; dropped: number; ignored: number; holes: number };
 }

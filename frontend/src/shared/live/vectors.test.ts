@@ -1,10 +1,9 @@
 /** Drives the store with the examples that the server and every other client are tested with. */
-import { readFileSync } from "node:fs";
-import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { liveReducer, received } from "./slice";
 import { cursorOf, emptyState } from "./store-logic";
 import type { Entity, LiveState, ServerFrame } from "./types";
+import { vectors } from "./vectors.testing";
 
 interface Asks {
   readonly asks: string;
@@ -25,9 +24,6 @@ interface ClientFrameVector {
   readonly code?: number;
 }
 
-const vectors = JSON.parse(
-  readFileSync(path.resolve(import.meta.dirname, "../../../../docs/live-vectors.json"), "utf8"),
-) as Record<string, unknown>;
 const store = vectors.store as readonly Vector[];
 const clientFrames = vectors.client_frames as readonly ClientFrameVector[];
 
@@ -76,7 +72,7 @@ function holds(state: LiveState): Vector["holds"] {
 
 describe("the shared vectors", () => {
   it("are of the kinds that are known here", () => {
-    expect(Object.keys(vectors).sort()).toEqual(["about", "client_frames", "store"]);
+    expect(Object.keys(vectors).sort()).toEqual(["about", "client_frames", "closes", "conversations", "store"]);
     const known = ["frames", "holds", "name", "orders", "outcomes", "seq"];
     for (const vector of store) expect(Object.keys(vector).sort(), vector.name).toEqual(known);
     expect(store.length).toBeGreaterThan(0);
@@ -98,7 +94,8 @@ describe("the shared vectors", () => {
   it("say of the client's own frames what the server accepts: the fields that are sent here, and no others needed", () => {
     const accepted = clientFrames.filter((vector) => vector.accepted).map(({ text }) => JSON.parse(text) as object);
     const fields = accepted.map((frame) => Object.keys(frame).sort().join());
-    expect(fields).toEqual(expect.arrayContaining(["cursor,type", "id,scope,type", "before,entity,id,scope,type"]));
+    const sent = ["cursor,type", "id,scope,type", "before,entity,id,scope,type", "scope,signal,type"];
+    expect(fields).toEqual(expect.arrayContaining(sent));
     for (const { accepted: yes, code } of clientFrames) expect([true, 4400, 4404]).toContain(yes ?? code);
   });
 });

@@ -76,6 +76,7 @@ export class World {
           close: () => void (attempt.closed = true),
         };
       },
+      now: () => performance.now(),
       random: this.random,
       watchNetwork: (handlers) => {
         this.network = handlers;

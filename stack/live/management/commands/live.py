@@ -9,8 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from stack import notify
-from stack.live import log, renewal, triggers
+from stack.live import installing, log, renewal
 from stack.live.db import repeatable_read
+from stack.live.direct import use_direct_database
 from stack.live.relay import Relay
 
 
@@ -37,6 +38,10 @@ class Command(BaseCommand):
         ):
             commands.add_parser(name, help=text)
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        use_direct_database()
+        return super().execute(*args, **options)
+
     def handle(self, *_args: Any, command: str, **_options: Any) -> None:
         getattr(self, command.replace("-", "_"))()
 
@@ -50,13 +55,13 @@ class Command(BaseCommand):
             cursor.execute("SELECT count(*) FROM live_outbox")
             waiting = cursor.fetchone()[0]
         with connection.cursor() as cursor:
-            problems = triggers.problems(cursor)
+            problems = installing.problems(cursor)
         self.stdout.write(f"epoch {head.epoch or '-'} seq {head.seq}, {waiting} changes waiting")
         if problems:
             raise CommandError("; ".join(problems) + ". Run: manage.py live install")
 
     def install(self) -> None:
-        changed = triggers.install()
+        changed = installing.install()
         self.stdout.write(f"{len(changed)} triggers installed" if changed else "All triggers are in step")
 
     def new_epoch(self) -> None:
