@@ -22,8 +22,8 @@ from harness.tests.traffic import Device, devices_of, leader, people
 pytestmark = pytest.mark.heavy
 
 ROWS = 50_000
-MOST_DELAY, SLOWER = 1.0, 20
-"""Seconds; on a machine that is busy with something else, so many times what such a change takes otherwise."""
+MOST_DELAY = 1.0
+"""Seconds that somebody else's small change may take meanwhile."""
 MOST_GROWTH_MIB = 64
 TOLD_WITHIN = 120.0
 QUIET = 20
@@ -162,7 +162,7 @@ def test_others_wait_for_a_second_at_most_and_memory_is_bounded(
             f"the relay's {before:.0f} MiB grew by {growth:.1f} MiB"
         )
     assert crowded.resource(leader(crowded)).pid == pid
-    assert worst <= max(MOST_DELAY, SLOWER * median(delays[:seen]))
+    assert worst <= MOST_DELAY
     assert growth <= MOST_GROWTH_MIB
 
 

@@ -10,7 +10,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 GROUP = "chat_measured"
 
 
-class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """Each socket has a channel in the group, and writes what comes through it."""
 
     async def connect(self) -> None:
