@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from harness.containers import engine
@@ -19,6 +20,8 @@ from harness.stack.explain import explain, tail
 from harness.stack.status import Failure, ResourceStatus, State
 
 _POLL_FIRST, _POLL_MOST = 0.02, 0.25
+# One that waits in the kernel stops when it comes back; nobody waits longer than this for it.
+_FREEZES_WITHIN = 2.0
 
 
 class StartFailed(Exception):
@@ -220,17 +223,19 @@ class Child:
             _signal_one(self._process.pid, number)
 
     async def deliver(self, number: int) -> None:
-        """Send a signal as ``signal`` does, to a container through its engine; returns once it has got there."""
+        """Send a signal as ``signal`` does, to a container through its engine; KILL and STOP have worked on return."""
         container = self.resource.container
         if container and self.runs:
             await asyncio.to_thread(engine.signal, container, number)
         else:
             self.signal(number)
-
-    async def gone(self) -> None:
-        """Wait until its process has ended."""
-        if self._process is not None:
+        if number == signal.SIGKILL and self._process is not None:
             await self._gone.wait()
+        if number == signal.SIGSTOP and not container and self._process is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FREEZES_WITHIN):
+                    while not sweep.is_frozen(self._process.pid):  # noqa: ASYNC110 - descendants tell nobody
+                        await asyncio.sleep(_POLL_FIRST)
 
     def _ended(self) -> str:
         return f"ended with code {self._code} before it was ready"

@@ -148,7 +148,7 @@ class RunningStack:
         return found
 
     def kill(self, name: str, signal: int = signals.SIGKILL) -> None:
-        """Send a signal. KILL, STOP and CONT reach the resource's whole tree; KILL waits for its end."""
+        """Send a signal. KILL, STOP and CONT reach the resource's whole tree; KILL and STOP have worked on return."""
         self._client.ask("kill", name=name, signal=int(signal))
 
     def start(self, name: str, *, within: float = 120.0) -> None:

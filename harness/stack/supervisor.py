@@ -224,8 +224,6 @@ class Supervisor:
                 self._finish(str(request.get("reason", "was asked to")))
             case "kill":
                 await self._child(request).deliver(int(request["signal"]))
-                if int(request["signal"]) == signal.SIGKILL:
-                    await self._child(request).gone()
             case "stop":
                 await self._child(request).stop()
             case "start":

@@ -20,6 +20,7 @@ SOCKETS = Path("/tmp")
 LOCK = "supervisor.lock"
 _PREFIX = "tims-stack-"
 _KEPT_RUNS = 30
+_ENDED = (psutil.STATUS_ZOMBIE, None)
 
 
 def was_killed(folder: Path) -> bool:
@@ -45,6 +46,11 @@ def tree(roots: Iterable[int]) -> list[psutil.Process]:
             found[process.pid] = process
             waiting.extend(children.get(process.pid, ()))
     return list(found.values())
+
+
+def is_frozen(root: int) -> bool:
+    """Whether ``root`` and all that descend from it are stopped, or gone."""
+    return all(_status(process) in (*_ENDED, psutil.STATUS_STOPPED) for process in tree([root]))
 
 
 def pids_by_run() -> dict[str, list[int]]:
@@ -146,7 +152,11 @@ def _is_ours(path: Path) -> bool:
 
 
 def _lives(process: psutil.Process) -> bool:
+    return _status(process) not in _ENDED
+
+
+def _status(process: psutil.Process) -> str | None:
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return str(process.status())
     except psutil.Error:
-        return False
+        return None
