@@ -64,6 +64,7 @@ def run_batch(
         went_back = last is not None and last.epoch == head.epoch and head.seq < last.seq
         taken = outbox.take(cursor)
         difference = memberships.evaluate(cursor, None if schema_hash is not None else taken.changes, reads)
+        new_epoch = schema_hash is not None or went_back or difference.too_large
         if went_back or difference.too_large:
             log.begin_new_life(cursor)
         if taken.flooded:
@@ -71,7 +72,8 @@ def run_batch(
         drafts = _drafts(taken, difference)
         entries = log.append(cursor, head, drafts) if drafts else []
         outbox.delete(cursor, taken)
-        head = log.read_head(cursor)
+        # The epoch was read with the head's lock; only what was done since can have changed it.
+        head = log.read_head(cursor) if new_epoch else log.Position(head.epoch, head.seq + len(entries))
     return Batch(head, tuple(entries)) if taken or went_back or schema_hash is not None else None
 
 

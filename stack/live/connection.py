@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from stack.live.eager import begin
 from stack.live.frames import Close
 
 logger = logging.getLogger(__name__)
@@ -79,11 +80,14 @@ class Connection:
         """
         if self._closing is not None:
             return
-        if self._pending is None:
-            self._pending = deque()
         weight = 0
         if counted:
             weight = size_of(text) if size is None else size
+        if self._writer is None:
+            self._write_at_once(text, weight)
+            return
+        if self._pending is None:
+            self._pending = deque()
         # One frame alone never closes a socket, however large: its reader has not been slow.
         if counted and self._pending and self._waiting and self._waiting + weight > MOST_PENDING:
             self._pending.clear()
@@ -91,7 +95,6 @@ class Connection:
             return
         self._pending.append((text, weight))
         self._waiting += weight
-        self._start()
 
     def close(self, code: Close) -> None:
         """Close once everything queued is written; the first code counts."""
@@ -123,13 +126,27 @@ class Connection:
         if self._writer is not None:
             self._writer.cancel()
 
-    def _start(self) -> None:
+    def _write_at_once(self, text: str, weight: int) -> None:
+        # While the network takes what it is given there is nothing to wait for, and a task would cost more than that.
+        try:
+            rest = begin(self._send({"type": "websocket.send", "text": text}))
+        except Exception as error:
+            self._failed(error)
+            return
+        if rest is not None:
+            self._waiting += weight
+            self._start(rest, weight)
+
+    def _start(self, begun: Awaitable[None] | None = None, weight: int = 0) -> None:
         if self._writer is None:
             self._since = time.monotonic()
-            self._writer = asyncio.create_task(self._write())
+            self._writer = asyncio.create_task(self._write(begun, weight))
 
-    async def _write(self) -> None:
+    async def _write(self, begun: Awaitable[None] | None, weight: int) -> None:
         try:
+            if begun is not None:
+                await begun
+                self._waiting -= weight
             while self._pending:
                 text, weight = self._pending.popleft()
                 self._since = time.monotonic()
@@ -139,17 +156,20 @@ class Connection:
             self._waiting = 0
             if self._closing is not None:
                 await self._send({"type": "websocket.close", "code": int(self._closing)})
-        except (OSError, RuntimeError):
-            # Servers say by either that the client has gone. The receiving side sees it too and leaves the hub, unless
-            # the server waits for what it has written to be read first.
-            self._closing = self._closing or Close.RESUME
-            self._end_soon()
-        except Exception:
-            logger.exception("live: a frame could not be written")
-            self._closing = self._closing or Close.RESUME
-            self._abort()
+        except Exception as error:
+            self._failed(error)
         finally:
             self._writer = None
+
+    def _failed(self, error: Exception) -> None:
+        self._closing = self._closing or Close.RESUME
+        if isinstance(error, (OSError, RuntimeError)):
+            # Servers say by either that the client has gone. The receiving side sees it too and leaves the hub, unless
+            # the server waits for what it has written to be read first.
+            self._end_soon()
+        else:
+            logger.error("live: a frame could not be written", exc_info=error)
+            self._abort()
 
     def _end_soon(self) -> None:
         asyncio.get_running_loop().call_later(CLOSE_WITHIN, self._abort)

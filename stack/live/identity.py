@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Collection
@@ -67,7 +68,8 @@ def identify(keys: Collection[str]) -> dict[str, Identity]:
         users = list({user for user, _lasts in signed_in.values()})
         cursor.execute("SELECT viewer, scope FROM live_membership WHERE viewer = ANY(%s)", [users])
         for viewer, scope in cursor.fetchall():
-            scopes[viewer].add(scope)
+            # One text for all who hold the scope, for as long as they are connected.
+            scopes[viewer].add(sys.intern(scope))
     return {
         key: Identity(
             user, session_digest(key), began + lasts, frozenset({*scopes[user], user_scope(user), EVERYONE}), head

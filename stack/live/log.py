@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -69,11 +69,14 @@ def read_head(cursor: CursorWrapper) -> Position:
 
 def lock_head(cursor: CursorWrapper) -> Position:
     """Take the right to append, until the transaction ends. A log that does not exist yet begins."""
-    cursor.execute(
-        "INSERT INTO live_head (id, seq, life, schema_hash) VALUES (1, 0, gen_random_uuid(), '') ON CONFLICT DO NOTHING"
-    )
     cursor.execute(f"{_READ_HEAD} FOR UPDATE")
-    row = cursor.fetchone()
+    if (row := cursor.fetchone()) is None:
+        cursor.execute(
+            "INSERT INTO live_head (id, seq, life, schema_hash) VALUES (1, 0, gen_random_uuid(), '')"
+            " ON CONFLICT DO NOTHING"
+        )
+        cursor.execute(f"{_READ_HEAD} FOR UPDATE")
+        row = cursor.fetchone()
     assert row is not None
     return Position(row[1], row[0])
 
@@ -96,27 +99,36 @@ def append(cursor: CursorWrapper, head: Position, drafts: Sequence[Draft]) -> li
     Args:
         drafts: at most one of a scope, in the order they shall have.
     """
-    previous = _previous(cursor, [draft.scope for draft in drafts])
-    entries = []
+    made: list[dict[str, Any]] = []
     for seq, draft in enumerate(drafts, start=head.seq + 1):
         ops = encode([*draft.control, *([STALE] if draft.stale else [*draft.removes, *draft.upserts])])
         if len(ops.encode()) > MOST_BYTES:
             ops = encode([*map(_without_window, draft.control), STALE])
-        entries.append(LogEntry(seq, draft.scope, previous.get(draft.scope, 0), ops, bool(draft.control)))
+        made.append({"seq": seq, "scope": draft.scope, "ops": ops, "control": bool(draft.control)})
+    # One statement: each more would be one more way to the server and back, in which every client waits. Its parts see
+    # the scopes as they were before it.
     cursor.execute(
-        "INSERT INTO live_event (seq, scope, prev, ops, control, at) "
-        "SELECT e.*, now() FROM json_to_recordset(%s::json)"
-        " AS e(seq bigint, scope text, prev bigint, ops text, control boolean)",
+        """
+        WITH made AS (
+            SELECT * FROM json_to_recordset(%s::json) AS e(seq bigint, scope text, ops text, control boolean)
+        ), event AS (
+            INSERT INTO live_event (seq, scope, prev, ops, control, at)
+            SELECT made.seq, scope, coalesce(s.seq, 0), ops, control, now()
+            FROM made LEFT JOIN live_scope s USING (scope)
+            RETURNING scope, prev
+        ), moved AS (
+            INSERT INTO live_scope (scope, seq) SELECT scope, seq FROM made
+            ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq
+        ), head AS (
+            UPDATE live_head SET seq = %s WHERE id = 1
+        )
+        SELECT scope, prev FROM event
+        """,
         # As one text: an array is written element by element, in Python.
-        [encode([vars(entry) for entry in entries])],
+        [encode(made), head.seq + len(made)],
     )
-    cursor.execute(
-        "INSERT INTO live_scope (scope, seq) SELECT scope, seq FROM live_event WHERE seq > %s AND seq <= %s "
-        "ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq",
-        [head.seq, head.seq + len(entries)],
-    )
-    cursor.execute("UPDATE live_head SET seq = %s WHERE id = 1", [head.seq + len(entries)])
-    return entries
+    previous = dict(cursor.fetchall())
+    return [LogEntry(prev=previous[entry["scope"]], **entry) for entry in made]
 
 
 def append_closings(cursor: CursorWrapper, head: Position) -> Position:
@@ -168,11 +180,3 @@ def oldest_seq(cursor: CursorWrapper) -> int | None:
     cursor.execute("SELECT min(seq) FROM live_event")
     row = cursor.fetchone()
     return None if row is None else row[0]
-
-
-def _previous(cursor: CursorWrapper, scopes: Collection[str]) -> Mapping[str, int]:
-    cursor.execute(
-        "SELECT scope, seq FROM live_scope WHERE scope IN (SELECT json_array_elements_text(%s::json))",
-        [encode(list(scopes))],
-    )
-    return dict(cursor.fetchall())

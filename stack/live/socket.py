@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -108,6 +109,8 @@ async def _close(send: Send, code: Close) -> None:
 async def _serve(process: Process, scope: Scope, receive: Receive, send: Send) -> None:
     hub = process.hub
     key = session_key(scope["headers"])
+    # The server holds them for as long as the socket lives, and nobody reads them again.
+    scope["headers"].clear()
     identity = None if key is None else await hub.authenticator.identify(key)
     if identity is None:
         raise ProtocolError(Close.SIGNED_OUT, "no session")
@@ -119,6 +122,8 @@ async def _serve(process: Process, scope: Scope, receive: Receive, send: Send) -
         )
         try:
             await hub.join(socket, identity, hello.cursor)
+            # The socket has its own by now.
+            identity = replace(identity, scopes=frozenset())
             if process.draining.begun:
                 # It came in while the others were being closed.
                 socket.close(Close.RESTART)
