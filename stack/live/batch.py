@@ -34,7 +34,7 @@ class Batch:
     """Events that were committed together, and where the log stands after them.
 
     Attributes:
-        entries: the events; without those of so many closings that nobody read them.
+        entries: the events.
     """
 
     head: log.Position
@@ -64,16 +64,15 @@ def run_batch(
         went_back = last is not None and last.epoch == head.epoch and head.seq < last.seq
         taken = outbox.take(cursor)
         difference = memberships.evaluate(cursor, None if schema_hash is not None else taken.changes, reads)
-        new_epoch = schema_hash is not None or went_back or difference.too_large
-        if went_back or difference.too_large:
+        new_life = went_back or taken.too_large or difference.too_large
+        if new_life:
             log.begin_new_life(cursor)
-        if taken.flooded:
-            head = log.append_closings(cursor, head)
         drafts = _drafts(taken, difference)
         entries = log.append(cursor, head, drafts) if drafts else []
         outbox.delete(cursor, taken)
         # The epoch was read with the head's lock; only what was done since can have changed it.
-        head = log.read_head(cursor) if new_epoch else log.Position(head.epoch, head.seq + len(entries))
+        is_same = schema_hash is None and not new_life
+        head = log.Position(head.epoch, head.seq + len(entries)) if is_same else log.read_head(cursor)
     return Batch(head, tuple(entries)) if taken or went_back or schema_hash is not None else None
 
 

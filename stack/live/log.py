@@ -131,33 +131,6 @@ def append(cursor: CursorWrapper, head: Position, drafts: Sequence[Draft]) -> li
     return [LogEntry(prev=previous[entry["scope"]], **entry) for entry in made]
 
 
-def append_closings(cursor: CursorWrapper, head: Position) -> Position:
-    """Make events of all sign-in state that waits to be closed, however much it is, without reading it.
-
-    Returns:
-        The head after them. The caller holds its lock, and deletes what they were made of.
-    """
-    cursor.execute(
-        """
-        WITH closing AS (
-            SELECT scope, json_agg(json_build_object('op', 'close', 'session', nullif(key, '')))::text AS ops
-            FROM (SELECT DISTINCT scope, key FROM live_outbox WHERE kind = 'close') AS once GROUP BY scope
-        ), event AS (
-            INSERT INTO live_event (seq, scope, prev, ops, control, at)
-            SELECT %s + row_number() OVER (ORDER BY scope), scope, coalesce(s.seq, 0), closing.ops, true, now()
-            FROM closing LEFT JOIN live_scope s USING (scope)
-            RETURNING seq, scope
-        ), moved AS (
-            INSERT INTO live_scope (scope, seq) SELECT scope, seq FROM event
-            ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq
-        )
-        UPDATE live_head SET seq = seq + (SELECT count(*) FROM event) WHERE id = 1 RETURNING seq
-        """,
-        [head.seq],
-    )
-    return Position(head.epoch, cursor.fetchone()[0])
-
-
 def _without_window(op: Op) -> Op:
     return {**op, "window": None} if op["op"] == "enter" else op
 

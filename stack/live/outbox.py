@@ -28,6 +28,10 @@ SMALL = 200
 MOST_CHANGES = 2500
 """Distinct membership rows that are looked at; beyond them their table counts as changed everywhere."""
 
+MOST_CLOSINGS = 10_000
+"""Sessions and accounts whose end is told; beyond them a new life of the log has every client show its session again.
+"""
+
 _KIND = Outbox.Kind
 
 
@@ -50,6 +54,7 @@ class Taken:
         stale: scopes of which too much has changed to be told, or a table was emptied.
         oversized: of these, scopes whose rows of entities all go unread.
         closing: scope of a user and digest of a session, empty for all of the user's sessions.
+        too_large: more sign-in state has ended than is told; `closing` is empty.
         changes: rows that memberships read.
         flooded: kinds that are taken whole, whatever is listed here of them.
     """
@@ -58,6 +63,7 @@ class Taken:
     stale: set[str] = field(default_factory=set)
     oversized: set[str] = field(default_factory=set)
     closing: set[tuple[str, str]] = field(default_factory=set)
+    too_large: bool = False
     changes: list[RowChange] = field(default_factory=list)
     flooded: set[str] = field(default_factory=set)
     ids: list[int] = field(default_factory=list)
@@ -135,6 +141,10 @@ def _take_condensed(cursor: CursorWrapper, taken: Taken) -> None:
         cursor.execute("SELECT DISTINCT name, NULL FROM live_outbox WHERE kind = 'membership'")
         changes = cursor.fetchall()
     taken.changes = [RowChange(name, None if row is None else json.loads(row)) for name, row in changes]
+    cursor.execute("SELECT DISTINCT scope, key FROM live_outbox WHERE kind = 'close' LIMIT %s", [MOST_CLOSINGS + 1])
+    closing = cursor.fetchall()
+    taken.too_large = len(closing) > MOST_CLOSINGS
+    taken.closing = set() if taken.too_large else set(closing)
     taken.flooded = {_KIND.MEMBERSHIP, _KIND.CLOSE}
     # Stale may come late, as a scope that is loaded late is loaded with all that came in between.
     cursor.execute("SELECT id, scope FROM live_outbox WHERE kind = 'stale' ORDER BY id LIMIT %s", [MOST_ROWS])

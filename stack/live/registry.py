@@ -175,6 +175,7 @@ class SignIn:
     model: AnyModel
     user: str
     session: str | None
+    expires: str | None
     columns: tuple[str, ...]
 
 
@@ -271,15 +272,19 @@ def membership(scope: str, queryset: QuerySet[Any, Any], *, narrow: Mapping[AnyM
     registry.memberships[key] = Membership(key, template, queryset, by_table)
 
 
-def sign_in(model: AnyModel, *, user: str, session: str | None = None, columns: Sequence[str] = ()) -> None:
+def sign_in(
+    model: AnyModel, *, user: str, session: str | None = None, expires: str | None = None, columns: Sequence[str] = ()
+) -> None:
     """Close a user's sockets when a row that signs them in is deleted or changes.
 
     Args:
         user: the column that holds the user's id.
         session: the column that holds the session key, if the row is one session; else all of the user's sockets close.
+        expires: the column that says when the session ends by itself; deleting it later than that closes nothing, so
+            that clearing out old sessions is told to nobody.
         columns: those whose change counts, beside ``user`` and ``session``.
     """
-    registry.sign_ins.append(SignIn(model, user, session, tuple(columns)))
+    registry.sign_ins.append(SignIn(model, user, session, expires, tuple(columns)))
 
 
 def signal(name: str, *, scope: str) -> None:

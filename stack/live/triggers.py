@@ -124,6 +124,8 @@ def sign_in_capture(sign_in: SignIn) -> Capture:
         return str(meta.get_field(name).column)  # type: ignore[union-attr]
 
     scope = f"'{user_scope(0)[:-1]}' || {quote(column(sign_in.user))}::text"
+    if sign_in.expires:
+        scope = f"CASE WHEN {quote(column(sign_in.expires))} > now() THEN {scope} END"
     key = f"encode(sha256(convert_to({quote(column(sign_in.session))}, 'UTF8')), 'hex')" if sign_in.session else "''"
     compared = tuple(column(c) for c in (sign_in.user, sign_in.session, *sign_in.columns) if c)
     truncate = (

@@ -312,19 +312,48 @@ class TestSignIn:
             Session.objects.filter(session_key__startswith="key-0").delete()
         assert captured
         made = one_batch()
-        # Nobody has read them: hubs find them in the log.
-        assert not any(json.loads(e.ops)[0]["op"] == "close" for e in made.entries)
         events = list(Event.objects.filter(seq__gt=first).order_by("seq"))
         assert [e.seq for e in events] == list(range(first + 1, first + 1 + len(events)))
         assert {e.scope for e in events} == {f"user:{user.pk}" for user in users}
         assert all(e.control for e in events)
         assert made.head.seq == first + len(events) == head().seq
-        for event in events:
-            engine.roster.deliver(event)  # type: ignore[arg-type]  # it has all that is looked at
+        for entry in made.entries:
+            engine.roster.deliver(entry)
         assert [c.closed for c in clients] == [
             Close.SIGNED_OUT if s.session_key.startswith("key-0") else None for s in sessions
         ]
         assert waiting() == 0
+
+    @pytest.mark.parametrize("ended", ["sessions", "accounts"])
+    def test_more_than_are_told_begin_a_new_life(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch, ended: str
+    ) -> None:
+        monkeypatch.setattr(outbox, "MOST_ROWS", 3)
+        monkeypatch.setattr(outbox, "MOST_CLOSINGS", 5)
+        users = people(6)
+        for user in users:
+            Session.objects.create(session_key=f"key-{user.pk}", expire_date="2100-01-01T00:00Z", user=user)
+        engine.drain()
+        before = head()
+        if ended == "sessions":
+            Session.objects.all().delete()
+        else:
+            User.objects.update(password="other")
+        made = one_batch()
+        assert made.head == head()
+        assert made.head.epoch != before.epoch
+        assert not any(op["op"] == "close" for entry in made.entries for op in json.loads(entry.ops))
+        assert waiting() == 0
+
+    def test_sessions_that_were_over_are_cleared_without_a_word(self, engine: Engine) -> None:
+        (anna,) = people(1)
+        for number, until in enumerate(["2001-01-01T00:00Z", "2100-01-01T00:00Z"]):
+            Session.objects.create(session_key=f"key-{number}", expire_date=until, user=anna)
+        engine.drain()
+        Session.objects.filter(session_key="key-0").delete()
+        assert waiting() == 0
+        Session.objects.filter(session_key="key-1").delete()
+        assert waiting() == 1
 
     def test_prev_stays_true_around_them(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(outbox, "MOST_ROWS", 3)
