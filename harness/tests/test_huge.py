@@ -49,8 +49,8 @@ CHANGES = {
     "one scope": "UPDATE chat_message SET text = 'all of them'",
     "rows of a table that memberships read": f"UPDATE chat_chatmember SET role = 'owner' WHERE chat_id IN {CROWDED}",
     "columns that memberships read": f"""
-        CREATE TEMPORARY TABLE same AS SELECT * FROM chat_chatmember WHERE chat_id IN {CROWDED};
-        DELETE FROM chat_chatmember WHERE chat_id IN {CROWDED};
+        CREATE TEMPORARY TABLE same AS SELECT * FROM chat_chatmember WHERE chat_id IN {CROWDED} LIMIT {ROWS // 2};
+        DELETE FROM chat_chatmember WHERE id IN (SELECT id FROM same);
         INSERT INTO chat_chatmember SELECT * FROM same;
     """,
     # Of the first, everybody is told; the second begins a new life.

@@ -133,14 +133,7 @@ def _take_rest(rows: list[tuple[int, str, str, str, str, str | None]], taken: Ta
 
 def _take_condensed(cursor: CursorWrapper, taken: Taken) -> None:
     """Much of memberships, sign-in state or emptied tables: what is equal counts once."""
-    cursor.execute(
-        "SELECT DISTINCT name, row::text FROM live_outbox WHERE kind = 'membership' LIMIT %s", [MOST_CHANGES + 1]
-    )
-    changes = cursor.fetchall()
-    if len(changes) > MOST_CHANGES:
-        cursor.execute("SELECT DISTINCT name, NULL FROM live_outbox WHERE kind = 'membership'")
-        changes = cursor.fetchall()
-    taken.changes = [RowChange(name, None if row is None else json.loads(row)) for name, row in changes]
+    taken.changes = [RowChange(name, None if row is None else json.loads(row)) for name, row in _changes(cursor)]
     cursor.execute("SELECT DISTINCT scope, key FROM live_outbox WHERE kind = 'close' LIMIT %s", [MOST_CLOSINGS + 1])
     closing = cursor.fetchall()
     taken.too_large = len(closing) > MOST_CLOSINGS
@@ -151,6 +144,21 @@ def _take_condensed(cursor: CursorWrapper, taken: Taken) -> None:
     for id_, scope in cursor.fetchall():
         taken.ids.append(id_)
         taken.stale.add(scope)
+
+
+def _changes(cursor: CursorWrapper) -> list[tuple[str, str | None]]:
+    """Distinct rows that memberships read; where they are too many, their tables."""
+    # Where they are very many, few of them are enough to see that, and comparing all would take long.
+    for looked_at in (3 * MOST_CHANGES, None):
+        cursor.execute(
+            "SELECT DISTINCT name, row FROM ("
+            " SELECT name, row::text FROM live_outbox WHERE kind = 'membership' LIMIT %s) AS looked_at LIMIT %s",
+            [looked_at, MOST_CHANGES + 1],
+        )
+        if cursor.rowcount > MOST_CHANGES:
+            cursor.execute("SELECT DISTINCT name, NULL FROM live_outbox WHERE kind = 'membership'")
+            break
+    return list(cursor.fetchall())
 
 
 def _oversized(cursor: CursorWrapper) -> set[str]:
