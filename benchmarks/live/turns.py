@@ -59,7 +59,7 @@ class Size:
 
     sockets: int = 2000
     rounds: int = 5
-    changes: int = 15
+    changes: int = 25
     seconds: float = 8.0
     rows: int = 50_000
     singles: int = 1000

@@ -13,13 +13,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from harness.live.connection import LiveConnection, State
+from harness.live.driver import Driver
 from harness.live.store import JSON, LiveStore
 from harness.live.transport import ABNORMAL, OPEN_WITHIN, end_of, options, patience, without_goodbye
 
 T = TypeVar("T")
 
 
-class AsyncLive:
+class AsyncLive(Driver):
     """A live client as a task; everything but making one happens on the loop that runs it.
 
     Args:
@@ -43,13 +44,9 @@ class AsyncLive:
         random: Random | None = None,
         open_within: float = OPEN_WITHIN,
     ) -> None:
-        self.url = url
-        self.error: str | None = None
-        self._origin = origin
-        self._headers = headers
+        connection = LiveConnection(LiveStore() if store is None else store, random=random, on_applied=on_frame)
+        super().__init__(url, connection, origin=origin, headers=headers)
         self._open_within = open_within
-        store = LiveStore() if store is None else store
-        self._connection = LiveConnection(store, random=random, on_applied=on_frame)
         self._transport: ClientConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
@@ -62,22 +59,6 @@ class AsyncLive:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         await self.close()
-
-    @property
-    def store(self) -> LiveStore:
-        return self._connection.store
-
-    @property
-    def state(self) -> State:
-        return self._connection.state
-
-    @property
-    def resumes(self) -> int:
-        return self._connection.resumes
-
-    @property
-    def snapshots(self) -> int:
-        return self._connection.snapshots
 
     def start(self) -> None:
         """Connect, and stay connected."""

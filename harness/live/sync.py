@@ -10,16 +10,18 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TypeVar
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from harness.live.connection import LiveConnection, State
+from harness.live.driver import Driver
 from harness.live.store import JSON, LiveStore
 from harness.live.transport import ABNORMAL, OPEN_WITHIN, end_of, options, patience, without_goodbye
 
 T = TypeVar("T")
 
 
-class SyncLive:
+class SyncLive(Driver):
     """A live client on a thread of its own.
 
     Args:
@@ -39,12 +41,9 @@ class SyncLive:
         on_frame: Callable[[JSON], None] = lambda _frame: None,
         store: LiveStore | None = None,
     ) -> None:
-        self.url = url
-        self.error: str | None = None
-        self._origin = origin
-        self._headers = headers
+        connection = LiveConnection(LiveStore() if store is None else store, on_applied=on_frame)
+        super().__init__(url, connection, origin=origin, headers=headers)
         self._changed = threading.Condition()
-        self._connection = LiveConnection(LiveStore() if store is None else store, on_applied=on_frame)
         self._transport: ClientConnection | None = None
         self._thread: threading.Thread | None = None
         self._wanted = False
@@ -56,23 +55,6 @@ class SyncLive:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-    @property
-    def store(self) -> LiveStore:
-        """Look at it inside `read` or `wait`, or when nothing comes in."""
-        return self._connection.store
-
-    @property
-    def state(self) -> State:
-        return self._connection.state
-
-    @property
-    def resumes(self) -> int:
-        return self._connection.resumes
-
-    @property
-    def snapshots(self) -> int:
-        return self._connection.snapshots
 
     def start(self) -> None:
         """Connect, and stay connected."""
@@ -122,20 +104,14 @@ class SyncLive:
         with self._changed:
             frame = self._connection.page(scope, entity)
             transport = self._transport
-        if frame is None or transport is None:
-            return False
-        transport.send(frame)
-        return True
+        return transport is not None and frame is not None and _sent(transport, frame)
 
     def signal(self, scope: str, name: str) -> bool:
         """Tell whoever holds a scope something of the moment, such as ``typing``; False while that is in vain."""
         with self._changed:
             frame = self._connection.signal(scope, name)
             transport = self._transport
-        if frame is None or transport is None:
-            return False
-        transport.send(frame)
-        return True
+        return transport is not None and frame is not None and _sent(transport, frame)
 
     def _leave(self) -> ClientConnection | None:
         with self._changed:
@@ -209,6 +185,14 @@ class SyncLive:
                 self._changed.notify_all()
             for frame in frames:
                 transport.send(frame)
+
+
+def _sent(transport: ClientConnection, frame: str) -> bool:
+    try:
+        transport.send(frame)
+    except ConnectionClosed:
+        return False
+    return True
 
 
 def _reset(sock: socket.socket) -> None:

@@ -27,4 +27,8 @@ def process_environment(ours: Mapping[str, str]) -> dict[str, str]:
     for name in ours:
         # The stack reads NAME from the file that NAME_FILE names, if there is one.
         found.pop(f"{name}_FILE", None)
+    if "DATABASE_URL" in ours and ours["DATABASE_URL"] != os.environ.get("DATABASE_URL"):
+        # These lead to the database of the shell, which is not the stack's.
+        for name in ("LIVE_DATABASE_URL", "LIVE_DATABASE_URL_FILE"):
+            found.pop(name, None)
     return {**found, **ours}

@@ -33,6 +33,7 @@ from harness.resources import HttpReady, PageReady, RedisPing, Resource
 from harness.stack import Progress, StackOptions, attach, start, start_stack, supervisor
 from harness.stack.child import Child, StartFailed
 from harness.stack.control import Client, as_error
+from harness.stack.environment import process_environment
 from harness.tests.helpers import (
     FOREVER,
     NOTIFIES,
@@ -216,6 +217,16 @@ def test_what_a_shell_holds_by_chance_does_not_reach_the_processes(
         assert stack.environment["DJANGO_SETTINGS_MODULE"] == "stack.config.settings"
     assert (found["SECRET_KEY"], found["HARMLESS"]) == ("ours", "by chance")
     assert not {"PGHOST", "PGSSLMODE", "SECRET_KEY_FILE"} & set(found)
+
+
+@pytest.mark.parametrize(("url", "is_kept"), [("postgres://shell/one", True), ("postgres://ours/another", False)])
+def test_a_way_past_the_pooler_leads_to_the_same_database(
+    monkeypatch: pytest.MonkeyPatch, url: str, is_kept: bool
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://shell/one")
+    monkeypatch.setenv("LIVE_DATABASE_URL", "postgres://shell/direct")
+    assert ("LIVE_DATABASE_URL" in process_environment({"DATABASE_URL": url})) is is_kept
+    assert "LIVE_DATABASE_URL" in process_environment({"HARNESS_RUN": "other"})
 
 
 def test_one_that_inherits_nothing_gets_no_secret(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from stack.live.eager import begin
 from stack.live.frames import Close
+from stack.live.prepared import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class Connection:
         user: the signed-in user's id.
         session: digest of the session it was opened with.
         expires: when that session runs out, by this process's monotonic clock.
+        write: the short way for frames, if there is one; see `stack.live.prepared`.
         abort: ends the socket where even a close frame cannot be written.
     """
 
@@ -42,6 +43,7 @@ class Connection:
         "_send",
         "_since",
         "_waiting",
+        "_write",
         "_writer",
         "expires",
         "scopes",
@@ -57,6 +59,7 @@ class Connection:
         session: str,
         expires: float,
         abort: Callable[[], object],
+        write: Callable[[bytes], bool] | None = None,
     ) -> None:
         self.user = user
         self.session = session
@@ -64,37 +67,39 @@ class Connection:
         self.scopes: set[str] = set()
         self._send = send
         self._abort = abort
+        self._write = write
         self._pending: deque[tuple[str, int]] | None = None
         self._waiting = 0
         self._since = 0.0
         self._closing: Close | None = None
         self._writer: asyncio.Task[None] | None = None
 
-    def push(self, text: str, *, size: int | None = None, counted: bool = True) -> None:
-        """Queue a frame. A client that leaves more than it may unread is closed and may resume.
+    def push(self, text: str | Prepared, *, counted: bool = True) -> None:
+        """Write a frame, or queue it. A client that leaves more than it may unread is closed and may resume.
 
         Args:
-            size: of the text, as `size_of` says; whoever gives one text to many asks once.
+            text: whoever gives one to many prepares it.
             counted: False for what a client is brought up to date with, which may be larger: it says nothing about
-                how fast its reader is, nor do the frames that have to wait behind it.
+                how fast its reader is.
         """
         if self._closing is not None:
             return
-        weight = 0
-        if counted:
-            weight = size_of(text) if size is None else size
-        if self._writer is None:
-            self._write_at_once(text, weight)
+        if isinstance(text, str):
+            text = Prepared(text)
+        # While the network takes what it is given nothing waits, and no task is needed.
+        if self._writer is None and self._write is not None and self._write(text.data):
             return
         if self._pending is None:
             self._pending = deque()
+        weight = text.size if counted else 0
         # One frame alone never closes a socket, however large: its reader has not been slow.
         if counted and self._pending and self._waiting and self._waiting + weight > MOST_PENDING:
             self._pending.clear()
             self.close(Close.TOO_SLOW)
             return
-        self._pending.append((text, weight))
+        self._pending.append((text.text, weight))
         self._waiting += weight
+        self._start()
 
     def close(self, code: Close) -> None:
         """Close once everything queued is written; the first code counts."""
@@ -126,27 +131,13 @@ class Connection:
         if self._writer is not None:
             self._writer.cancel()
 
-    def _write_at_once(self, text: str, weight: int) -> None:
-        # While the network takes what it is given there is nothing to wait for, and a task would cost more than that.
-        try:
-            rest = begin(self._send({"type": "websocket.send", "text": text}))
-        except Exception as error:
-            self._failed(error)
-            return
-        if rest is not None:
-            self._waiting += weight
-            self._start(rest, weight)
-
-    def _start(self, begun: Awaitable[None] | None = None, weight: int = 0) -> None:
+    def _start(self) -> None:
         if self._writer is None:
             self._since = time.monotonic()
-            self._writer = asyncio.create_task(self._write(begun, weight))
+            self._writer = asyncio.create_task(self._write_pending())
 
-    async def _write(self, begun: Awaitable[None] | None, weight: int) -> None:
+    async def _write_pending(self) -> None:
         try:
-            if begun is not None:
-                await begun
-                self._waiting -= weight
             while self._pending:
                 text, weight = self._pending.popleft()
                 self._since = time.monotonic()
@@ -156,25 +147,17 @@ class Connection:
             self._waiting = 0
             if self._closing is not None:
                 await self._send({"type": "websocket.close", "code": int(self._closing)})
-        except Exception as error:
-            self._failed(error)
+        except (OSError, RuntimeError):
+            # Servers say by either that the client has gone. The receiving side sees it too and leaves the hub, unless
+            # the server waits for what it has written to be read first.
+            self._closing = self._closing or Close.RESUME
+            self._end_soon()
+        except Exception:
+            logger.exception("live: a frame could not be written")
+            self._closing = self._closing or Close.RESUME
+            self._abort()
         finally:
             self._writer = None
 
-    def _failed(self, error: Exception) -> None:
-        self._closing = self._closing or Close.RESUME
-        if isinstance(error, (OSError, RuntimeError)):
-            # Servers say by either that the client has gone. The receiving side sees it too and leaves the hub, unless
-            # the server waits for what it has written to be read first.
-            self._end_soon()
-        else:
-            logger.error("live: a frame could not be written", exc_info=error)
-            self._abort()
-
     def _end_soon(self) -> None:
         asyncio.get_running_loop().call_later(CLOSE_WITHIN, self._abort)
-
-
-def size_of(text: str) -> int:
-    """Bytes of a text in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode())

@@ -39,15 +39,6 @@ def current() -> Process:
     return _process
 
 
-def current_hub() -> Hub:
-    """The running hub.
-
-    Raises:
-        RuntimeError: the server runs without ASGI's lifespan protocol.
-    """
-    return current().hub
-
-
 def is_draining() -> bool:
     """Whether the process is about to end and wants no new clients."""
     return _process is not None and _process.draining.begun

@@ -8,9 +8,10 @@ from collections.abc import Collection
 from typing import Protocol, TypeVar
 
 from stack.live import frames
-from stack.live.connection import Connection, size_of
+from stack.live.connection import Connection
 from stack.live.frames import Close
 from stack.live.log import LogEntry
+from stack.live.prepared import Prepared
 
 K = TypeVar("K")
 
@@ -73,10 +74,9 @@ class Roster:
                 if op["op"] == "close" and op["session"] in (None, socket.session):
                     socket.close(Close.SIGNED_OUT)
         if sockets := self._by_scope.get(entry.scope):
-            text = frames.event(entry)
-            size = size_of(text)
+            text = Prepared(frames.event(entry))
             for socket in sockets:
-                socket.push(text, size=size)
+                socket.push(text)
         for op in ops:
             if op["op"] == "enter":
                 self._enter(who, op["scope"], user)
@@ -84,9 +84,10 @@ class Roster:
                 self._leave(who, op["scope"], user, entry.seq)
 
     def push_to_all(self, text: str) -> None:
+        prepared = Prepared(text)
         for sockets in self._by_user.values():
             for socket in sockets:
-                socket.push(text)
+                socket.push(prepared)
 
     def close_all(self, code: Close) -> None:
         for sockets in self._by_user.values():

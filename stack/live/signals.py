@@ -12,9 +12,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from stack.live import frames
-from stack.live.connection import Connection, size_of
+from stack.live.connection import Connection
 from stack.live.frames import Close, ProtocolError
 from stack.live.log import Position
+from stack.live.prepared import Prepared
 from stack.live.presences import Presences
 from stack.live.registry import registry
 
@@ -176,7 +177,7 @@ class Signals:
         if due > now:
             return
         self._signals_due = due
-        text = frames.signal(scope, name, user)
+        text = Prepared(frames.signal(scope, name, user))
         for socket in holders:
             if socket.user != user and socket.waiting <= MOST_UNREAD:
                 socket.push(text)
@@ -216,15 +217,14 @@ class Signals:
         if self._told.get(scope) == said:
             return
         self._told[scope] = said
-        text = frames.presence({scope: said})
-        size = size_of(text)
+        text = Prepared(frames.presence({scope: said}))
         for socket in self._holders(scope):
             if scope in self._owed.get(socket, ()):
                 continue
             if socket.waiting > MOST_UNREAD:
                 self._passed_over.add(socket)
             else:
-                socket.push(text, size=size)
+                socket.push(text)
 
     def _tell(self, socket: Connection, scopes: Collection[str], said: dict[str, str]) -> None:
         if not scopes:

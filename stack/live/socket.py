@@ -23,6 +23,7 @@ from stack.live.frames import Close, Hello, Load, Page, ProtocolError, Signal
 from stack.live.hub import Hub, NotReady
 from stack.live.identity import Identity, session_key
 from stack.live.limits import Requests
+from stack.live.prepared import writer
 from stack.live.process import Process, current
 from stack.live.snapshot import read_page, read_scope
 
@@ -118,7 +119,12 @@ async def _serve(process: Process, scope: Scope, receive: Receive, send: Send) -
         hello = await _hello(receive)
         lifeline = _Lifeline(send)
         socket = Connection(
-            send, user=identity.user, session=identity.session, expires=identity.expires, abort=lifeline.abort
+            send,
+            user=identity.user,
+            session=identity.session,
+            expires=identity.expires,
+            abort=lifeline.abort,
+            write=writer(send),
         )
         try:
             await hub.join(socket, identity, hello.cursor)

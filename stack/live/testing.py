@@ -18,6 +18,7 @@ from stack.live import memberships
 from stack.live.batch import run_batch
 from stack.live.frames import Close
 from stack.live.log import LogEntry
+from stack.live.prepared import Prepared
 from stack.live.registry import registry
 from stack.live.relay import schema_hash
 from stack.live.roster import Roster
@@ -52,10 +53,10 @@ class Client:
     frames: list[dict[str, Any]] = field(default_factory=list)
     closed: Close | None = None
 
-    def push(self, text: str, *, size: int | None = None, counted: bool = True) -> None:
+    def push(self, text: str | Prepared, *, counted: bool = True) -> None:
         if self.closed is not None:
             return
-        frame = json.loads(text)
+        frame = json.loads(text if isinstance(text, str) else text.text)
         self.frames.append(frame)
         applied = self.store.apply_event(frame)
         assert not applied.hole, f"user {self.user} missed events before {frame}"

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from stack.live.connection import Connection
 from stack.live.log import LogEntry, Position
+from stack.live.prepared import Prepared
 from stack.live.roster import Roster
 from stack.live.signals import Signals
 
@@ -22,8 +23,8 @@ class FakeSocket:
         self.waiting = 0
         self.frames: list[dict[str, Any]] = []
 
-    def push(self, text: str, *, size: int | None = None, counted: bool = True) -> None:
-        self.frames.append(json.loads(text))
+    def push(self, text: str | Prepared, *, counted: bool = True) -> None:
+        self.frames.append(json.loads(text if isinstance(text, str) else text.text))
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The frames of a type."""
