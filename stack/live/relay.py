@@ -13,7 +13,7 @@ import enum
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +42,8 @@ _HEARTBEAT, _FROZEN_AFTER, _STANDBY_POLL = 0.5, 1.4, 0.2
 _END_WITHIN_MS = 300
 _GIVE_UP_WITHIN = 1.0
 _PATIENCE, _MOST_PATIENCE = 1.0, 30.0
+_ANSWERED_WITHIN = 10.0
+"""For statements that are answered at once or never; a batch may take long where there is much to do."""
 _SEND_WITHIN, _QUIET_AFTER_FAILURE = 1.0, 1.0
 _RETRY = 0.2
 
@@ -63,10 +65,16 @@ def schema_hash() -> str:
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
 
 
+@contextlib.contextmanager
+def _answered_soon() -> Iterator[CursorWrapper]:
+    with connection.cursor() as cursor, connection.connection.answering_within(_ANSWERED_WITHIN):
+        yield cursor
+
+
 def _give_up_connection() -> None:
     """Let the session go with its lock: one that lives on in a pool would keep everybody from the lead."""
     try:
-        with connection.cursor() as cursor:
+        with _answered_soon() as cursor:
             cursor.execute("SELECT pg_advisory_unlock_all()")
     except (DatabaseError, InterfaceError):
         logger.debug("relay: the session was gone already")
@@ -97,7 +105,7 @@ def _end_frozen_leader(cursor: CursorWrapper) -> bool:
 
 
 def _heartbeat(session: tuple[int, datetime]) -> None:
-    with connection.cursor() as cursor:
+    with _answered_soon() as cursor:
         # Another one may have led beside this one, and be gone.
         cursor.execute(
             """
@@ -238,7 +246,7 @@ class Relay:
         if time.monotonic() < self._quiet_until:
             return
         events: list[list[Any]] = []
-        if sum(len(e.ops) for e in batch.entries) <= MOST_MESSAGE_BYTES:
+        if sum(len(e.ops.encode()) for e in batch.entries) <= MOST_MESSAGE_BYTES:
             events = [[e.seq, e.scope, e.prev, e.ops, e.control] for e in batch.entries]
         layer = get_channel_layer()
         assert layer is not None
@@ -265,7 +273,7 @@ class Relay:
                 logger.info("relay: no heartbeat: %s", str(error).partition("\n")[0])
 
     def _try_to_lead(self) -> bool:
-        with connection.cursor() as cursor:
+        with _answered_soon() as cursor:
             return _take_lock(cursor) or (_end_frozen_leader(cursor) and _take_lock(cursor))
 
     def _take_the_lead(self) -> batches.Batch | None:
@@ -292,7 +300,7 @@ class Relay:
         return batches.run_batch(self._reads, last=self._last, schema_hash=schema_hash())
 
     def _work(self) -> batches.Batch | None:
-        with connection.cursor() as cursor:
+        with _answered_soon() as cursor:
             if not outbox.pending(cursor, self._last):
                 return None
         return batches.run_batch(self._reads, last=self._last)

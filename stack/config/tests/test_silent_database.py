@@ -5,18 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from django.db import connection
 from psycopg_pool import PoolTimeout
 
 from stack.config.postgres import pool as pools
 from stack.config.postgres.connection import Connection, Silent
 from stack.config.postgres.pool import Pool
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Line:
@@ -119,3 +125,44 @@ def test_a_pool_behind_a_silent_server_says_so_and_is_well_afterwards(pool: Pool
             if all(works(pool) for _ in range(6)):
                 return
         assert time.monotonic() < deadline, "it has not recovered"
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_a_relay_says_so_and_leads_again(line: Line, url: str) -> None:
+    migrated = f"{url.rpartition('/')[0]}/{connection.settings_dict['NAME']}"
+    program = (
+        "import django; django.setup()\n"
+        "from django.core.management import call_command\n"
+        "from stack.live import relay\n"
+        "relay._ANSWERED_WITHIN = 0.5\n"
+        "call_command('live', 'relay')"
+    )
+    environment = {**os.environ, "DATABASE_URL": migrated, "DJANGO_SETTINGS_MODULE": "stack.config.settings"}
+    environment.pop("LIVE_DATABASE_URL", None)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    ) as relay:
+        assert relay.stderr is not None
+        try:
+            until(relay.stderr, "relay: leading")
+            line.mute.set()
+            until(relay.stderr, "database lost, trying again: the database has not answered within 0.5 s")
+            line.mute.clear()
+            until(relay.stderr, "relay: leading")
+        finally:
+            relay.kill()
+
+
+def until(lines: Iterable[str], said: str, *, within: float = 30.0) -> None:
+    found = threading.Event()
+    seen: list[str] = []
+
+    def read() -> None:
+        for text in lines:
+            seen.append(text)
+            if said in text:
+                found.set()
+                return
+
+    threading.Thread(target=read, daemon=True).start()
+    assert found.wait(within), "".join(seen)
