@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 from collections.abc import Callable
 
 import redis
@@ -19,12 +22,21 @@ from stack.live.models import Outbox
 from stack.live.readiness import readiness
 from stack.pages import process as pages
 
+logger = logging.getLogger(__name__)
+
 OK = "ok"
 NOT_NEEDED = {"redis", "pages"}
 """Checks that are told but do not make the process unready: without Redis, updates come a second late; without a
 renderer, pages are rendered in the browser."""
 
+REMEMBERED = 1.0
+"""Seconds for which an answer to strangers holds."""
+
 _migrated = False
+_asking = threading.Lock()
+_brief: dict[str, str] = {}
+_brief_until = float("-inf")
+_logged: dict[str, str] = {}
 
 
 @require_safe
@@ -47,14 +59,10 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     """Answer 200 when requests can be served and followed live, else 503; either names each check's state.
 
     ``outbox`` names the oldest and the newest change that no relay has taken yet (null for none or unknown): one that
-    is named again and again waits. In production it is always unknown: the numbers tell how much is going on.
+    is named again and again waits. In production it is always unknown: the numbers tell how much is going on. There a
+    check that fails only says so, and the log why; asking again within a second asks no service.
     """
-    checks = {"database": _told(_database)}
-    checks["migrations"] = _told(_migrations) if checks["database"] == OK else "the database can't be reached"
-    checks["redis"] = _told(_redis)
-    checks["live"] = _live()
-    checks["triggers"] = _told(_triggers) if checks["migrations"] == OK else "the migrations are not applied"
-    checks["pages"] = pages.trouble() or OK
+    checks = {**(_in_brief() if _in_public() else _services()), "live": _live()}
     ready = all(state == OK for name, state in checks.items() if name not in NOT_NEEDED)
     body = {
         "status": OK if ready else "unready",
@@ -63,6 +71,30 @@ def readyz(_request: HttpRequest) -> JsonResponse:
         "outbox": _outbox() if checks["migrations"] == OK and not _in_public() else None,
     }
     return JsonResponse(body, status=200 if ready else 503)
+
+
+def _services() -> dict[str, str]:
+    checks = {"database": _told(_database)}
+    checks["migrations"] = _told(_migrations) if checks["database"] == OK else "the database can't be reached"
+    checks["redis"] = _told(_redis)
+    checks["triggers"] = _told(_triggers) if checks["migrations"] == OK else "the migrations are not applied"
+    checks["pages"] = pages.trouble() or OK
+    return checks
+
+
+def _in_brief() -> dict[str, str]:
+    """The services' state for anybody: no names of theirs, and no work for who asks often."""
+    global _brief, _brief_until, _logged  # noqa: PLW0603 - what this process found last
+    with _asking:
+        if time.monotonic() >= _brief_until:
+            checks = _services()
+            failing = {name: state for name, state in checks.items() if state != OK}
+            if failing and failing != _logged:
+                logger.warning("not all is well: %s", "; ".join(f"{name}: {failing[name]}" for name in failing))
+            _logged = failing
+            _brief = {name: "failed" if name in failing else OK for name in checks}
+            _brief_until = time.monotonic() + REMEMBERED
+        return _brief
 
 
 def _in_public() -> bool:

@@ -12,15 +12,15 @@ import contextlib
 import json
 import logging
 import time
-from collections import deque
 from collections.abc import Iterable
-from itertools import islice
-from typing import Any
+from itertools import chain
+from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
 import redis
 from channels.layers import get_channel_layer
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.utils import DatabaseError, InterfaceError
 
 from stack.live import frames, log
@@ -34,6 +34,7 @@ from stack.live.identity import Authenticator, Identity
 from stack.live.log import LogEntry, Position
 from stack.live.registry import registry
 from stack.live.relay import GROUP
+from stack.live.ring import MOST_BYTES, Ring
 from stack.live.roster import Roster
 from stack.live.scopes import EVERYONE, user_scope
 from stack.live.signals import KIND as SIGNALS
@@ -44,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 RING = 5000
 MOST_REPLAYED = 2000
+MOST_BYTES_REPLAYED = 4 * 1024 * 1024
+"""Of missed events' ops; a snapshot is shorter, as it holds what changed often once."""
 
 _POLL = 1.0
 _RETRY = 0.5
@@ -72,7 +75,7 @@ class Hub:
         self.signals = Signals(holders=self.roster.holders, position=lambda: self.position)
         self.roster.watcher = self.signals
         self.authenticator = Authenticator()
-        self._ring: deque[LogEntry] = deque(maxlen=ring)
+        self._ring = Ring(ring)
         self._behind = asyncio.Event()
         self._moved = asyncio.Event()
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -97,26 +100,42 @@ class Hub:
     async def _listen(self) -> None:
         layer = get_channel_layer()
         assert layer is not None
-        channel = await layer.new_channel()
         while True:
             try:
-                await layer.group_add(GROUP, channel)
-                await layer.group_add(GOSSIP, channel)
-                while True:
-                    message = await layer.receive(channel)
-                    if message["type"] == SIGNALS:
-                        self.signals.receive(message)
-                    else:
-                        self._receive(message)
+                await self._hear(layer)
             except (redis.RedisError, OSError) as error:
                 logger.warning("hub: no batches, Redis is away: %s", error)
+                # A channel that nobody reads would go on filling, also one that was made in part and has no name yet.
+                await layer.flush()
                 await asyncio.sleep(_RETRY)
+
+    async def _hear(self, layer: Any) -> NoReturn:
+        channel = await layer.new_channel()
+        await layer.group_add(GROUP, channel)
+        await layer.group_add(GOSSIP, channel)
+        told = False
+        while True:
+            try:
+                message = await layer.receive(channel)
+                if message["type"] == SIGNALS:
+                    self.signals.receive(message)
+                else:
+                    self._receive(message)
+            except (redis.RedisError, OSError):
+                raise
+            except Exception as error:
+                # Whatever a process of another version may say, the log has it.
+                self._behind.set()
+                if not told:
+                    logger.warning("hub: a message is not understood: %s: %s", type(error).__name__, error)
+                told = True
 
     def _receive(self, message: dict[str, Any]) -> None:
         if self.position is None or message["epoch"] != self.position.epoch:
             self._behind.set()
             return
-        self._advance(LogEntry(*event) for event in message["events"])
+        # All of them before the first is given to anybody.
+        self._advance([LogEntry(*event) for event in message["events"]])
         if self.position.seq < message["seq"]:
             self._behind.set()
 
@@ -143,7 +162,7 @@ class Hub:
         """Read what is missing up to the head; where that cannot be had, every client resumes."""
         while True:
             known = self.position
-            head, entries = await urgent.run(_read_log, known, self._ring.maxlen or RING)
+            head, entries = await urgent.run(_read_log, known, self._ring.most)
             if head.epoch == "" or self.position is not known:
                 # No log yet; or batches came in meanwhile and the next poll will judge by what they brought.
                 return
@@ -166,8 +185,7 @@ class Hub:
             logger.warning("hub: %s; all clients resume", reason)
             self.roster.close_all(Close.RESUME)
             self.signals.began()
-        self._ring.clear()
-        self._ring.extend(entries)
+        self._ring.begin(entries)
         self._move(head)
 
     def _advance(self, entries: Iterable[LogEntry]) -> None:
@@ -228,31 +246,34 @@ class Hub:
             if older is not None:
                 self._attach(socket, identity, cursor, older)
                 return
-        snapshot = await readers.run(read_snapshot, identity.user)
-        at = Position(snapshot["epoch"], snapshot["seq"])
+        async with self.turn_of(identity.user):
+            at, snapshot = await readers.run(_read_snapshot, identity.user)
         if at.epoch != identity.at.epoch:
             # Another database may lie below: who this user is there has not been asked yet.
             raise NotReady("the log is another one")
         await self._reach(at)
-        self._attach(socket, identity, at, [], snapshot=log.encode(snapshot))
+        self._attach(socket, identity, at, [], snapshot=snapshot)
 
     @property
     def _floor(self) -> int:
         """The ring holds every event after this seq."""
         assert self.position is not None
-        return self._ring[0].seq - 1 if self._ring else self.position.seq
+        floor = self._ring.floor
+        return self.position.seq if floor is None else floor
 
     async def _older(self, identity: Identity, cursor: Position) -> list[LogEntry] | None:
         """What a client missed before the ring begins; None where a snapshot is shorter or the events are gone."""
         entries: list[LogEntry] = []
         read_to = cursor.seq
         while read_to < (floor := self._floor):
-            more = await readers.run(_read_missed, identity.scopes, Position(cursor.epoch, read_to), floor)
+            async with self.turn_of(identity.user):
+                more = await readers.run(_read_missed, identity.scopes, Position(cursor.epoch, read_to), floor)
             if more is None or len(entries) + len(more) > MOST_REPLAYED:
                 return None
             entries += more
             read_to = floor
-        return entries
+        recent = (entry for entry in self._ring.after(read_to) if entry.scope in identity.scopes)
+        return entries if sum(len(entry.ops) for entry in chain(entries, recent)) <= MOST_BYTES_REPLAYED else None
 
     def _attach(
         self,
@@ -269,7 +290,7 @@ class Hub:
             raise NotReady("the log moved on while the socket was brought up to date")
         own = user_scope(identity.user)
         # Up to identity.at the stored memberships speak; behind it, the ops that have come in since.
-        recent = list(islice(self._ring, max(0, min(since.seq, identity.at.seq) - self._floor), None))
+        recent = list(self._ring.after(min(since.seq, identity.at.seq)))
         held, entered = set(identity.scopes), {}
         for entry in (*older, *recent):
             if entry.scope != own or not entry.control:
@@ -306,8 +327,27 @@ def _read_log(known: Position | None, ring: int) -> tuple[Position, list[LogEntr
         head = log.read_head(cursor)
         if known is not None and (head == known or head.epoch != known.epoch):
             return head, []
-        after, limit = (known.seq, _READ_AT_ONCE) if known is not None else (max(0, head.seq - ring), ring)
-        return head, log.read_events(cursor, after=after, until=head.seq, limit=limit)
+        if known is not None:
+            return head, log.read_events(cursor, after=known.seq, until=head.seq, limit=_READ_AT_ONCE)
+        after = _newest_after(cursor, max(0, head.seq - ring))
+        return head, log.read_events(cursor, after=after, until=head.seq, limit=ring)
+
+
+def _newest_after(cursor: CursorWrapper, seq: int) -> int:
+    """The seq, or the next one after which no more is kept than a ring holds."""
+    cursor.execute(
+        "SELECT max(seq) FROM (SELECT seq, sum(octet_length(ops)) OVER (ORDER BY seq DESC) AS bytes"
+        " FROM live_event WHERE seq > %s) AS newest WHERE bytes > %s",
+        [seq, MOST_BYTES],
+    )
+    row = cursor.fetchone()
+    return seq if row is None or row[0] is None else row[0]
+
+
+def _read_snapshot(user: int) -> tuple[Position, str]:
+    """Where the log stands, and the frame: megabytes, which the event loop has no time to encode."""
+    snapshot = read_snapshot(user)
+    return Position(snapshot["epoch"], snapshot["seq"]), log.encode(snapshot)
 
 
 def _end_life(epoch: str) -> Position:
@@ -326,5 +366,12 @@ def _read_missed(scopes: frozenset[str], since: Position, until: int) -> list[Lo
         oldest = log.oldest_seq(cursor)
         if oldest is None or oldest > since.seq + 1:
             return None
-        entries = log.read_events(cursor, after=since.seq, until=until, scopes=scopes, limit=MOST_REPLAYED + 1)
-        return entries if len(entries) <= MOST_REPLAYED else None
+        cursor.execute(
+            "SELECT count(*), sum(octet_length(ops)) FROM (SELECT ops FROM live_event"
+            " WHERE seq > %s AND seq <= %s AND scope = ANY(%s) ORDER BY seq LIMIT %s) AS missed",
+            [since.seq, until, list(scopes), MOST_REPLAYED + 1],
+        )
+        count, size = cursor.fetchone()
+        if count > MOST_REPLAYED or (size or 0) > MOST_BYTES_REPLAYED:
+            return None
+        return log.read_events(cursor, after=since.seq, until=until, scopes=scopes, limit=MOST_REPLAYED)

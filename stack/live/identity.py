@@ -8,7 +8,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -29,13 +29,19 @@ MOST_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Identity:
-    """A signed-in user, when that ends (by the process's monotonic clock), the scopes held, and where the log stood."""
+    """A signed-in user, when that ends (by the process's monotonic clock), the scopes held, and where the log stood.
+
+    Attributes:
+        session: the session's digest.
+        key: the session's key, to ask for it again.
+    """
 
     user: int
     session: str
     expires: float
     scopes: frozenset[str]
     at: Position
+    key: str = field(repr=False)
 
 
 def session_key(headers: Collection[tuple[bytes, bytes]]) -> str | None:
@@ -72,7 +78,7 @@ def identify(keys: Collection[str]) -> dict[str, Identity]:
             scopes[viewer].add(sys.intern(scope))
     return {
         key: Identity(
-            user, session_digest(key), began + lasts, frozenset({*scopes[user], user_scope(user), EVERYONE}), head
+            user, session_digest(key), began + lasts, frozenset({*scopes[user], user_scope(user), EVERYONE}), head, key
         )
         for key, (user, lasts) in signed_in.items()
     }

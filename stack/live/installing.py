@@ -33,7 +33,8 @@ class Installed:
     """What stands in the database.
 
     Attributes:
-        marks: (table, trigger) -> mark, empty where the trigger is disabled or its function was changed by hand.
+        marks: (table, trigger) -> mark, empty where the trigger is disabled or its function was changed by hand, or
+            looks for tables where others may put some.
         whole: all of it is what one installation left, whichever version of the code made it.
     """
 
@@ -45,7 +46,9 @@ def read_installed(cursor: CursorWrapper) -> Installed:
     """One query, whatever is installed."""
     cursor.execute(
         """
-        SELECT c.relname, t.tgname, t.tgenabled = 'A' AND p.prosecdef, obj_description(t.oid, 'pg_trigger'),
+        SELECT c.relname, t.tgname, t.tgenabled = 'A' AND p.prosecdef
+            AND p.proconfig IS NOT DISTINCT FROM ARRAY['search_path=' || quote_ident(current_schema()) || ', pg_temp'],
+            obj_description(t.oid, 'pg_trigger'),
             encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex'), obj_description('live_outbox'::regclass, 'pg_class')
         FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
         WHERE t.tgname LIKE %s AND NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace

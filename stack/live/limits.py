@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from typing import Any, NoReturn
 
 from stack.live.frames import Close, Hello, ProtocolError, Question, Signal, parse
 
@@ -52,6 +53,22 @@ class Requests:
         self._allowance = Allowance()
         self._waiting: list[Question | Signal] = []
 
+    async def during(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do some work, and leave it as soon as the client is gone or sends what ends its socket.
+
+        Raises:
+            ProtocolError: too many wait, or one is none.
+        """
+        working, taking_in = (asyncio.create_task(one) for one in (work, self._take_in_all()))
+        try:
+            done, _ = await asyncio.wait((working, taking_in), return_when=asyncio.FIRST_COMPLETED)
+            # It has ended only with an error, which nothing would say a second time.
+            await (taking_in if taking_in in done else working)
+        finally:
+            working.cancel()
+            taking_in.cancel()
+            await asyncio.gather(working, taking_in, return_exceptions=True)
+
     async def next(self) -> Question | Signal:
         """The next request, when it is its turn.
 
@@ -69,10 +86,12 @@ class Requests:
         # What is there already, or comes meanwhile, tells a client that waits for its answers from one that does not.
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, until - time.monotonic())):
-                while len(self._waiting) <= MOST_WAITING:
-                    self._waiting.append(_asked(await self._receive()))
-        if len(self._waiting) > MOST_WAITING:
-            raise ProtocolError(Close.TOO_OFTEN, "more requests than can be answered")
+                await self._take_in_all()
+
+    async def _take_in_all(self) -> NoReturn:
+        while len(self._waiting) <= MOST_WAITING:
+            self._waiting.append(_asked(await self._receive()))
+        raise ProtocolError(Close.TOO_OFTEN, "more requests than can be answered")
 
 
 def _asked(text: str | None) -> Question | Signal:

@@ -18,6 +18,8 @@ EPOCH = """
         left(pg_walfile_name(pg_current_wal_lsn()), 8),
         (SELECT oid FROM pg_database WHERE datname = current_database())), 'UTF8')), 'hex'), 24)
 """
+# Who entered what between two lives is in none of them: a cursor from before must not be brought up to date from there.
+_BEGAN = "SELECT coalesce(max(began), 0) FROM live_head"
 _READ_HEAD = f"SELECT seq, {EPOCH} FROM live_head WHERE id = 1"
 
 
@@ -88,7 +90,8 @@ def begin_new_life(cursor: CursorWrapper, *, instead_of: str | None = None) -> N
         instead_of: only if this is still the epoch, as several may notice at once that it must end.
     """
     cursor.execute(
-        f"UPDATE live_head SET life = gen_random_uuid() WHERE id = 1 AND (%s::text IS NULL OR {EPOCH} = %s)",
+        "UPDATE live_head SET life = gen_random_uuid(), began = seq "
+        f"WHERE id = 1 AND (%s::text IS NULL OR {EPOCH} = %s)",
         [instead_of, instead_of],
     )
 
@@ -138,18 +141,18 @@ def _without_window(op: Op) -> Op:
 def read_events(
     cursor: CursorWrapper, *, after: int, until: int, scopes: Collection[str] | None = None, limit: int
 ) -> list[LogEntry]:
-    """Events with ``after < seq <= until`` in order, of all scopes or of some."""
+    """Events with ``after < seq <= until`` in order, of all scopes or of some; none of a former life."""
     condition, parameters = ("", []) if scopes is None else (" AND scope = ANY(%s)", [list(scopes)])
     cursor.execute(
         "SELECT seq, scope, prev, ops, control FROM live_event "
-        f"WHERE seq > %s AND seq <= %s{condition} ORDER BY seq LIMIT %s",
+        f"WHERE seq > greatest(%s, ({_BEGAN})) AND seq <= %s{condition} ORDER BY seq LIMIT %s",
         [after, until, *parameters, limit],
     )
     return [LogEntry(*row) for row in cursor.fetchall()]
 
 
 def oldest_seq(cursor: CursorWrapper) -> int | None:
-    """The seq of the oldest event kept."""
-    cursor.execute("SELECT min(seq) FROM live_event")
+    """The seq of the oldest event of this life that is kept."""
+    cursor.execute(f"SELECT min(seq) FROM live_event WHERE seq > ({_BEGAN})")
     row = cursor.fetchone()
     return None if row is None else row[0]

@@ -65,6 +65,7 @@ class Head(models.Model):
     id = models.SmallIntegerField(primary_key=True)
     seq = models.BigIntegerField()
     life = models.TextField(help_text="Names this life of the log; part of the epoch")
+    began = models.BigIntegerField(db_default=0, help_text="The seq at which this life began")
     schema_hash = models.TextField(default="", help_text="What the relay had registered when it took the lead")
 
     class Meta:

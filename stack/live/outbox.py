@@ -128,12 +128,20 @@ def _take_rest(rows: list[tuple[int, str, str, str, str, str | None]], taken: Ta
         elif kind == _KIND.STALE:
             taken.stale.add(scope)
         else:
-            taken.changes.append(RowChange(name, None if row is None else json.loads(row)))
+            taken.changes.append(_change(name, row))
+
+
+def _change(name: str, row: str | None) -> RowChange:
+    try:
+        return RowChange(name, None if row is None else json.loads(row))
+    except (ValueError, RecursionError):
+        # Postgres takes longer numbers and deeper nesting than Python; what cannot be looked at may concern everybody.
+        return RowChange(name, None)
 
 
 def _take_condensed(cursor: CursorWrapper, taken: Taken) -> None:
     """Much of memberships, sign-in state or emptied tables: what is equal counts once."""
-    taken.changes = [RowChange(name, None if row is None else json.loads(row)) for name, row in _changes(cursor)]
+    taken.changes = [_change(name, row) for name, row in _changes(cursor)]
     cursor.execute("SELECT DISTINCT scope, key FROM live_outbox WHERE kind = 'close' LIMIT %s", [MOST_CLOSINGS + 1])
     closing = cursor.fetchall()
     taken.too_large = len(closing) > MOST_CLOSINGS

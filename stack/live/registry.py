@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias, cast
 
 from django.db.models import Field, IntegerField, Model, QuerySet, UUIDField
 from django.db.models.expressions import Col
 from django.db.models.lookups import Lookup
 from django.db.models.sql.where import WhereNode
+from rest_framework.fields import DictField, FloatField, JSONField, ListField
 from rest_framework.relations import PrimaryKeyRelatedField
 from rest_framework.serializers import ModelSerializer
 
@@ -119,9 +121,6 @@ class Entity:
         """The database column of a field name or attribute name."""
         return str(self.model._meta.get_field(name).column)  # type: ignore[union-attr]
 
-    def scope_of(self, instance: Model) -> str | None:
-        return self.scope.name({c: getattr(instance, c) for c in self.scope.columns})
-
     def data(self, instance: Model) -> dict[str, Any]:
         """What clients hold of a row; its id stands first, whatever the key column is called."""
         data: dict[str, Any] = {"id": json_id(instance.pk)}
@@ -145,7 +144,16 @@ class Entity:
         return {str(field.column): field.attname for field in self.model._meta.concrete_fields}
 
 
+def _as_json(write: Callable[[Any], Any], value: Any) -> Any:
+    written = write(value)
+    json.dumps(written, allow_nan=False)
+    return written
+
+
 def _writer(field: Any) -> Callable[[Any], Any]:
+    if isinstance(field, (FloatField, JSONField, ListField, DictField)):
+        # What JSON has no word for would be refused by every client of the event that it came with.
+        return partial(_as_json, field.to_representation)
     if not isinstance(field, PrimaryKeyRelatedField):
         return cast("Callable[[Any], Any]", field.to_representation)
     return json_id if field.pk_field is None else cast("Callable[[Any], Any]", field.pk_field.to_representation)
@@ -281,7 +289,8 @@ def sign_in(
         user: the column that holds the user's id.
         session: the column that holds the session key, if the row is one session; else all of the user's sockets close.
         expires: the column that says when the session ends by itself; deleting it later than that closes nothing, so
-            that clearing out old sessions is told to nobody.
+            that clearing out old sessions is told to nobody. Bringing it forward by more than a minute, or to a time
+            that is over, closes; putting it off does not.
         columns: those whose change counts, beside ``user`` and ``session``.
     """
     registry.sign_ins.append(SignIn(model, user, session, expires, tuple(columns)))

@@ -99,7 +99,8 @@ class Roster:
         for sockets in self._by_user.values():
             for socket in sockets:
                 if socket.expires <= now:
-                    socket.close(Close.SIGNED_OUT)
+                    # Who used the session meanwhile may have made it last longer: the handshake will tell.
+                    socket.close(Close.RESUME)
                 socket.close_if_stuck(now)
 
     def _enter(self, user: int, scope: str, sockets: set[Connection]) -> None:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from stack.live.registry import Entity, json_id
 from stack.live.triggers import quote
 
+logger = logging.getLogger(__name__)
+
+_MOST_TOLD = 1000
+
 
 @dataclass(frozen=True)
 class Row:
-    """An entity: the scope it lies in (None for none), what clients hold of it and where it stands."""
+    """An entity: the scope it lies in (None for none), what clients hold of it and where it stands.
+
+    A value may be one that Python has nothing for, such as a date of infinity. Such a row has no data: clients hold
+    nothing of it, as if it were not there, and all others are read.
+    """
 
     scope: str | None
-    data: dict[str, Any]
+    data: dict[str, Any] | None
     key: list[Any]
 
 
@@ -42,21 +52,51 @@ class Reader:
         self._order = at[entity.order_column]
         self._scope = [(column, at[entity.column(column)]) for column in entity.scope.columns]
         self._data = [(name, at[column], write) for name, column, write in entity.columns_written]
+        self._parsers = [fields[column].to_python for column in columns]
+        self._told: set[Any] = set()
 
-    def read(self, sql: str, parameters: Sequence[Any]) -> Iterator[Row]:
+    def read(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
         """The rows of a query that selects `select`."""
         with connection.cursor() as cursor:
             cursor.execute(sql, parameters)
-            found = cursor.fetchall()
-        for values in found:
-            row = list(values)
-            for i, convert in self._conversions:
-                row[i] = convert(row[i])
-            data: dict[str, Any] = {"id": json_id(row[self._id])}
-            for name, i, write in self._data:
-                data[name] = None if row[i] is None else write(row[i])
-            scope = self._entity.scope.name({column: row[i] for column, i in self._scope})
-            yield Row(scope, data, [row[self._order], row[self._id]])
+            try:
+                return [self._row(values) for values in cursor.fetchall()]
+            except Exception:
+                # All of them are here, and the transaction knows nothing of it.
+                return [self._one(cursor, number) for number in range(cursor.rowcount)]
+
+    def _row(self, values: Sequence[Any]) -> Row:
+        row = list(values)
+        for i, convert in self._conversions:
+            row[i] = convert(row[i])
+        data: dict[str, Any] = {"id": json_id(row[self._id])}
+        for name, i, write in self._data:
+            data[name] = None if row[i] is None else write(row[i])
+        scope = self._entity.scope.name({column: row[i] for column, i in self._scope})
+        return Row(scope, data, [row[self._order], row[self._id]])
+
+    def _one(self, cursor: CursorWrapper, number: int) -> Row:
+        try:
+            cursor.scroll(number, "absolute")
+            return self._row(cursor.fetchone())
+        except Exception as error:
+            row = self._without_data(cursor.pgresult, number)
+            key = row.key[1]
+            if key not in self._told and len(self._told) < _MOST_TOLD:
+                # Once, however often it is read.
+                self._told.add(key)
+                logger.error("live: %s %s is left out, it cannot be written", self._entity.name, key, exc_info=error)
+            return row
+
+    def _without_data(self, result: Any, number: int) -> Row:
+        """Where a row lies and stands, from the text that the database sent."""
+
+        def value(at: int) -> Any:
+            text = result.get_value(number, at)
+            return None if text is None else self._parsers[at](text.decode())
+
+        scope = self._entity.scope.name({column: value(i) for column, i in self._scope})
+        return Row(scope, None, [value(self._order), value(self._id)])
 
 
 @cache

@@ -301,13 +301,18 @@ class Signals:
         at, name, now = self._position(), message["hub"], self._clock()
         if name == self.hub:
             return
+        if message.get("bye"):
+            # Wherever it stood: it is no longer there.
+            self.presences.hear(message, now)
+            self._changed()
+            return
         asked = message.get("ask", ())
         if self._whole_at is None and (self.hub in asked or _EVERYBODY in asked):
             self._whole_at = max(now, self._wholes_told_at + _PAUSE)
             self.on_hubs()
         if at is None or message["epoch"] != at.epoch or message["seq"] > at.seq:
             # That hub may know already that somebody here has lost a scope of which it speaks.
-            incomplete = not message.get("bye")
+            incomplete = True
         else:
             incomplete = self.presences.hear(message, now)
             for scope, signal, user in message.get("signals", ()):

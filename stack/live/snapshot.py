@@ -72,16 +72,14 @@ def read_page(user_id: int, scope: str, name: str, before: Sequence[Any]) -> dic
         values = entity.scope.parse(scope) if entity is not None and entity.window is not None else None
         if entity is not None and values is not None and scope in scopes_of(cursor, user_id):
             read, key = reader(entity), f"({quote(entity.order_column)}, {quote(entity.pk_column)})"
-            rows = list(
-                read.read(
-                    f"SELECT {read.select} FROM {quote(entity.table)} AS t "
-                    f"WHERE {_scope_clause(entity)} AND {key} < (%s, %s) "
-                    f"ORDER BY {quote(entity.order_column)} DESC, {quote(entity.pk_column)} DESC LIMIT %s",
-                    [*values, *before, PAGE + 1],
-                )
+            rows = read.read(
+                f"SELECT {read.select} FROM {quote(entity.table)} AS t "
+                f"WHERE {_scope_clause(entity)} AND {key} < (%s, %s) "
+                f"ORDER BY {quote(entity.order_column)} DESC, {quote(entity.pk_column)} DESC LIMIT %s",
+                [*values, *before, PAGE + 1],
             )
             bound = rows[PAGE - 1].key if len(rows) > PAGE else None
-            items = [row.data for row in reversed(rows[:PAGE])]
+            items = [row.data for row in reversed(rows[:PAGE]) if row.data is not None]
     return {
         "epoch": head.epoch,
         "seq": head.seq,
@@ -149,7 +147,7 @@ def _newest(
         if len(found) > counts[scope]:
             del found[0]
             bounds[scope] = found[0].key
-    return {scope: [row.data for row in found] for scope, found in by_scope.items()}, bounds
+    return _by_scope(row for found in by_scope.values() for row in found), bounds
 
 
 def _bounded(
@@ -174,7 +172,7 @@ def _bounded(
 def _by_scope(rows: Iterable[Row]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
-        if row.scope is not None:
+        if row.scope is not None and row.data is not None:
             found[row.scope].append(row.data)
     return found
 

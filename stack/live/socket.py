@@ -21,16 +21,16 @@ from stack.live.connection import CLOSE_WITHIN, Connection, closes
 from stack.live.db import readers
 from stack.live.frames import Close, Hello, Load, Page, ProtocolError, Signal
 from stack.live.hub import Hub, NotReady
-from stack.live.identity import Identity, session_key
+from stack.live.identity import Identity, session_key, signed_in_by
 from stack.live.limits import Requests
-from stack.live.prepared import writer
+from stack.live.prepared import answer_few_pings, writer
 from stack.live.process import Process, current
 from stack.live.snapshot import read_page, read_scope
 
 logger = logging.getLogger(__name__)
 
 READ_WITHIN = 10.0
-"""Seconds in which a client may take what was written before its socket was closed."""
+"""Seconds in which a client may take what was written, and leave, after its socket was closed."""
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
@@ -47,6 +47,7 @@ async def live_socket(scope: Scope, receive: Receive, send: Send) -> None:
     offered = scope.get("subprotocols", ())
     subprotocol = frames.SUBPROTOCOL if frames.SUBPROTOCOL in offered else None
     await send({"type": "websocket.accept", "subprotocol": subprotocol})
+    answer_few_pings(send)
     try:
         process = current()
         if process.draining.begun:
@@ -94,8 +95,8 @@ def _transport(send: Send) -> asyncio.WriteTransport | None:
 
 
 def _end_soon(send: Send) -> None:
-    transport = _transport(send)
-    if transport is not None and transport.get_write_buffer_size():
+    # Even with nothing left to write: until the client has gone, there may be again. Afterwards this does nothing.
+    if (transport := _transport(send)) is not None:
         asyncio.get_running_loop().call_later(READ_WITHIN, transport.abort)
 
 
@@ -126,14 +127,15 @@ async def _serve(process: Process, scope: Scope, receive: Receive, send: Send) -
             abort=lifeline.abort,
             write=writer(send),
         )
+        requests = Requests(partial(_text, receive))
         try:
-            await hub.join(socket, identity, hello.cursor)
+            await requests.during(hub.join(socket, identity, hello.cursor))
             # The socket has its own by now.
             identity = replace(identity, scopes=frozenset())
             if process.draining.begun:
                 # It came in while the others were being closed.
                 socket.close(Close.RESTART)
-            await _converse(hub, socket, identity, receive)
+            await _converse(hub, socket, identity, requests)
         except asyncio.CancelledError:
             if not lifeline.cut:
                 raise
@@ -154,8 +156,7 @@ async def _hello(receive: Receive) -> Hello:
     return hello
 
 
-async def _converse(hub: Hub, socket: Connection, identity: Identity, receive: Receive) -> None:
-    requests = Requests(partial(_text, receive))
+async def _converse(hub: Hub, socket: Connection, identity: Identity, requests: Requests) -> None:
     while True:
         request = await requests.next()
         if isinstance(request, Signal):
@@ -174,16 +175,19 @@ async def _text(receive: Receive) -> str | None:
 
 
 async def _answer(identity: Identity, request: frames.Question) -> str:
+    return await readers.run(_read, identity, request)
+
+
+def _read(identity: Identity, request: frames.Question) -> str:
     answer: dict[str, Any]
     match request:
         case Load(scope=name):
-            answer = {"type": "scope", "id": request.id, **await readers.run(read_scope, identity.user, name)}
+            answer = {"type": "scope", "id": request.id, **read_scope(identity.user, name)}
         case Page(scope=name, entity=entity, before=before):
-            answer = {
-                "type": "page",
-                "id": request.id,
-                **await readers.run(read_page, identity.user, name, entity, before),
-            }
+            answer = {"type": "page", "id": request.id, **read_page(identity.user, name, entity, before)}
+    # No relay need have said yet that it is over; whoever is signed in now was so when the answer was read.
+    if identity.key not in signed_in_by([identity.key]):
+        raise ProtocolError(Close.SIGNED_OUT, "no longer signed in")
     if answer["epoch"] != identity.at.epoch:
         # Another database may lie below: who this user is there has not been asked yet.
         raise NotReady("the log is another one")

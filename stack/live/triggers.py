@@ -3,7 +3,7 @@
 A table gets one function and trigger each for INSERT, UPDATE, DELETE and TRUNCATE, generated from what is registered on
 it. They see every writer: the ORM in all its ways, SQL, COPY, other services. ``ENABLE ALWAYS`` keeps them on where
 ``session_replication_role`` would silence them. The functions run with their owner's rights, so that a role which may
-write a table needs no right on the outbox.
+write a table needs no right on the outbox; they look for tables where that role's temporary ones come last.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from stack.live.scopes import user_scope
 
 PREFIX = "live_capture_"
 OPERATIONS = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
+
+# Two requests that save one session at once write its end in either order.
+_SAME_END = "interval '1 minute'"
 
 _TARGET = "INSERT INTO live_outbox (kind, name, key, scope, row)"
 
@@ -42,6 +45,7 @@ class Capture:
         compared: columns whose change counts.
         on_truncate: one SELECT of (kind, name, key, scope, row) over the whole table.
         on_insert: whether new rows count.
+        until: SQL expression for the end of a row; bringing it forward counts, putting it off does not.
     """
 
     kind: str
@@ -52,6 +56,7 @@ class Capture:
     compared: tuple[str, ...]
     on_truncate: str
     on_insert: bool = True
+    until: str | None = None
 
     def statement(self, operation: str) -> str | None:
         """The INSERT into the outbox for one operation, or None if it does not concern this capture."""
@@ -73,6 +78,16 @@ class Capture:
         come = f"SELECT {fields} FROM new_rows EXCEPT ALL SELECT {fields} FROM old_rows"
         # EXCEPT compares whole rows, so a changed key needs no join; rows that stay the same drop out on both sides.
         changed = f"({gone}) UNION ALL ({come})" if self.on_insert else gone
+        if self.until is not None:
+            # By groups for the same reason. A row that became another one, or is over, has no end behind its old one.
+            rest = f"CASE WHEN {self.until} > clock_timestamp() THEN {self.until} END"
+            changed = (
+                "SELECT live_key, live_scope, live_row FROM ("
+                f"SELECT {fields}, {self.until} AS live_was, NULL AS live_is FROM old_rows UNION ALL "
+                f"SELECT {fields}, NULL, {rest} FROM new_rows) AS e "
+                f"GROUP BY live_key, live_scope, live_row, {', '.join(map(quote, self.compared))} "
+                f"HAVING max(live_was) > coalesce(max(live_is) + {_SAME_END}, '-infinity')"
+            )
         return (
             f"{_TARGET} SELECT DISTINCT '{self.kind}', '{self.name}', d.live_key, d.live_scope, d.live_row "
             f"FROM ({changed}) AS d WHERE d.live_scope IS NOT NULL AND d.live_key IS NOT NULL;"
@@ -124,8 +139,9 @@ def sign_in_capture(sign_in: SignIn) -> Capture:
         return str(meta.get_field(name).column)  # type: ignore[union-attr]
 
     scope = f"'{user_scope(0)[:-1]}' || {quote(column(sign_in.user))}::text"
-    if sign_in.expires:
-        scope = f"CASE WHEN {quote(column(sign_in.expires))} > now() THEN {scope} END"
+    until = quote(column(sign_in.expires)) if sign_in.expires else None
+    if until:
+        scope = f"CASE WHEN {until} > now() THEN {scope} END"
     key = f"encode(sha256(convert_to({quote(column(sign_in.session))}, 'UTF8')), 'hex')" if sign_in.session else "''"
     compared = tuple(column(c) for c in (sign_in.user, sign_in.session, *sign_in.columns) if c)
     truncate = (
@@ -141,6 +157,7 @@ def sign_in_capture(sign_in: SignIn) -> Capture:
         compared,
         on_truncate=truncate,
         on_insert=False,
+        until=until,
     )
 
 
@@ -196,6 +213,7 @@ class Trigger:
     table: str
     operation: str
     body: str
+    schema: str
 
     @property
     def name(self) -> str:
@@ -225,7 +243,7 @@ class Trigger:
         when = "BEFORE" if self.operation == "TRUNCATE" else "AFTER"
         yield (
             f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
-            f"SET search_path FROM CURRENT AS $live${self.source}$live$"
+            f"SET search_path TO {quote(self.schema)}, pg_temp AS $live${self.source}$live$"
         )
         yield f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC"
         yield (
@@ -239,9 +257,11 @@ class Trigger:
 def wanted(cursor: CursorWrapper) -> list[Trigger]:
     """The triggers that what is registered calls for."""
     triggers = []
+    cursor.execute("SELECT current_schema()")
+    (schema,) = cursor.fetchone()
     for table, parts in captures(cursor).items():
         for operation in OPERATIONS:
             body = " ".join(filter(None, (part.statement(operation) for part in parts)))
             if body:
-                triggers.append(Trigger(table, operation, body))
+                triggers.append(Trigger(table, operation, body, schema))
     return triggers

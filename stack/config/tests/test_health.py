@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from stack.config import health
 from stack.config.environment import StackEnv
 from stack.live import process
 from stack.live.models import Outbox
+from stack.live.readiness import readiness
 
 
 @pytest.fixture
@@ -72,6 +74,37 @@ def test_in_production_strangers_learn_no_figures(settings: Settings) -> None:
     Outbox.objects.create(kind=Outbox.Kind.ENTITY, name="message", key="a-key")
     assert set(Client().get("/healthz").json()) == {"status", "run", "environment"}
     assert Client().get("/readyz").json()["outbox"] is None
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("hub")
+def test_in_production_strangers_learn_no_names_and_the_log_tells_them(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.STACK_ENV = StackEnv.PRODUCTION
+    monkeypatch.setattr(
+        readiness, "trouble", lambda: "trigger live_chat_message is missing: run manage.py live install"
+    )
+    for _ in range(2):
+        monkeypatch.setattr(health, "_brief_until", float("-inf"))
+        response = Client().get("/readyz")
+        assert (response.status_code, response.json()["checks"]["triggers"]) == (503, "failed")
+        assert not {"live_chat_message", "renderer"} & set(re.findall(r"\w+", response.content.decode()))
+    assert caplog.text.count("live_chat_message is missing") == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("hub")
+def test_in_production_who_asks_often_costs_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    settings.STACK_ENV = StackEnv.PRODUCTION
+    monkeypatch.setattr(health, "_brief_until", float("-inf"))
+    assert Client().get("/readyz").status_code == 200
+    with django_assert_num_queries(0):
+        assert Client().get("/readyz").status_code == 200
+    monkeypatch.setattr(process, "is_draining", lambda: True)
+    assert Client().get("/readyz").json()["checks"]["live"] == "draining"
 
 
 @pytest.mark.django_db

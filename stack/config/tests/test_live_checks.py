@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from io import StringIO
@@ -32,6 +33,9 @@ BREAKS: dict[str, tuple[str, str]] = {
         f"CREATE OR REPLACE FUNCTION {UPDATE}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
         "is stale or disabled",
     ),
+    "another path": (f"ALTER FUNCTION {UPDATE}() SET search_path TO pg_temp, public", "is stale or disabled"),
+    "no path": (f"ALTER FUNCTION {UPDATE}() RESET ALL", "is stale or disabled"),
+    "more settings": (f"ALTER FUNCTION {UPDATE}() SET work_mem TO '64kB'", "is stale or disabled"),
     "of yesterday": (f"COMMENT ON TRIGGER {UPDATE} ON chat_chat IS 'of yesterday'", "is stale or disabled"),
     "renamed": (f"ALTER TRIGGER {UPDATE} ON chat_chat RENAME TO live_capture_other", "is missing"),
 }
@@ -136,7 +140,7 @@ class TestAnotherVersion:
 
         def other(cursor: Any) -> list[triggers.Trigger]:
             made = [t for t in whole(cursor) if t.name != "live_capture_jobs_job_insert"]
-            return [triggers.Trigger(t.table, t.operation, f"PERFORM 2; {t.body}") for t in made]
+            return [dataclasses.replace(t, body=f"PERFORM 2; {t.body}") for t in made]
 
         monkeypatch.setattr(triggers, "wanted", other)
         yield
@@ -150,7 +154,7 @@ class TestAnotherVersion:
             newer.setattr(
                 triggers,
                 "wanted",
-                lambda cursor: [triggers.Trigger(t.table, t.operation, f"PERFORM 2; {t.body}") for t in whole(cursor)],
+                lambda cursor: [dataclasses.replace(t, body=f"PERFORM 2; {t.body}") for t in whole(cursor)],
             )
             assert len(installing.install()) > 20
         clock.now += REMEMBERED

@@ -21,7 +21,7 @@ from stack.config.tests.test_live_hub import head, join, play, relay, running, w
 from stack.live import batch as batches
 from stack.live import memberships, outbox
 from stack.live.batch import Batch, run_batch
-from stack.live.db import readers
+from stack.live.db import readers, repeatable_read
 from stack.live.frames import Close
 from stack.live.identity import session_digest
 from stack.live.models import Event, MembershipRow, Outbox
@@ -122,7 +122,7 @@ class TestManyScopes:
         assert len({event.scope for event in events}) == len(users)
         assert [f["ops"][0]["data"]["bio"] for f in client.frames] == ["all at once"]
 
-    def test_what_a_batch_costs_does_not_grow_with_what_waits(self, engine: Engine) -> None:
+    def test_a_batch_makes_as_many_queries_and_events_however_much_waits(self, engine: Engine) -> None:
         def cost(count: int) -> tuple[int, int]:
             people(count)
             engine.drain()
@@ -220,6 +220,17 @@ class TestMemberships:
         with transaction.atomic(), connection.cursor() as cursor:
             taken = outbox.take(cursor)
         assert [(change.table, change.row) for change in taken.changes] == [("chat_chatmember", None)]
+
+    def test_a_few_at_the_beginning_do_not_stand_for_all(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(outbox, "MOST_ROWS", 10)
+        monkeypatch.setattr(outbox, "MOST_CHANGES", 3)
+        Outbox.objects.bulk_create(
+            [Outbox(kind=Outbox.Kind.MEMBERSHIP, name="a", row={"n": 1}) for _ in range(11)]
+            + [Outbox(kind=Outbox.Kind.MEMBERSHIP, name="b", row={"n": 2})]
+        )
+        with repeatable_read() as cursor:
+            taken = outbox.take(cursor)
+        assert {(change.table, change.row["n"]) for change in taken.changes if change.row} == {("a", 1), ("b", 2)}
 
     def test_equal_ones_count_once(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(outbox, "MOST_ROWS", 10)

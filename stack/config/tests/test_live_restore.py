@@ -144,3 +144,29 @@ def test_a_new_life_by_command_has_everybody_load_anew(command: str) -> None:
             assert wire.frames[0]["resumed"]
 
     play(story)
+
+
+@pytest.mark.parametrize("ring", [5000, 1])
+def test_a_cursor_of_this_life_from_before_it_began(ring: int) -> None:
+    """Nobody was given such a one: who came and went in a former life is not told by this one."""
+
+    async def story(anna: User, chat: Chat) -> None:
+        before = await readers.run(head)
+        await readers.run(rename, chat, 3)
+        epoch = await readers.run(new_epoch)
+        began = await readers.run(head)
+        await readers.run(rename, chat, 2)
+        async with running(ring=ring) as hub:
+            for seq in (before.seq, began.seq - 1):
+                wire, _ = await join(hub, await readers.run(who, anna), Position(epoch, seq))
+                assert not wire.frames[0]["resumed"]
+                assert wire.seqs() == []
+            wire, _ = await join(hub, await readers.run(who, anna), began)
+            assert wire.frames[0]["resumed"]
+            assert wire.seqs() == [began.seq + 1, began.seq + 2]
+
+    def new_epoch() -> str:
+        call_command("live", "new-epoch", stdout=StringIO())
+        return head().epoch
+
+    play(story)

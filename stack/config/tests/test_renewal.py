@@ -14,6 +14,7 @@ from stack.accounts.models import Profile, User
 from stack.chat.models import Chat, ChatMember
 from stack.live import hub as hubs
 from stack.live import installing, log, memberships, probe
+from stack.live import socket as sockets
 from stack.live.batch import run_batch
 from stack.live.db import readers
 from stack.live.frames import Load, Page
@@ -155,11 +156,13 @@ def test_taking_the_lead_is_told_though_nothing_changed() -> None:
 
 
 def identity(user: int, chat: int, at: log.Position) -> Identity:
-    return Identity(user, "digest", 4e9, frozenset({f"chat:{chat}", f"user:{user}", "everyone"}), at)
+    return Identity(user, "digest", 4e9, frozenset({f"chat:{chat}", f"user:{user}", "everyone"}), at, "key")
 
 
 @pytest.mark.parametrize("request_", [Load(1, "everyone"), Page(1, "everyone", "message", (5, 5))])
-def test_a_socket_of_another_epoch_gets_no_answer(request_: Load | Page) -> None:
+def test_a_socket_of_another_epoch_gets_no_answer(request_: Load | Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "signed_in_by", lambda keys: keys)
+
     async def story() -> None:
         user, chat = await readers.run(make)
         before = await readers.run(start_over)

@@ -29,9 +29,13 @@ async def served(told: Told, *, deflate: bool = False, kind: str = "websockets-s
         while (await receive())["type"] != "websocket.disconnect":
             pass
 
-    config = uvicorn.Config(
-        application, port=0, ws=kind, ws_per_message_deflate=deflate, lifespan="off", log_level="error"
-    )
+    async with serving(application, ws=kind, ws_per_message_deflate=deflate) as port:
+        yield port
+
+
+@asynccontextmanager
+async def serving(application: Any, *, ws: str = "websockets-sansio", **options: Any) -> AsyncGenerator[int]:
+    config = uvicorn.Config(application, port=0, ws=ws, lifespan="off", log_level="error", **options)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     try:

@@ -97,6 +97,19 @@ class TestPresence:
         net.passes(BEAT + SOON)
         assert anna.present == {"room:1": [1]}
 
+    @pytest.mark.parametrize("at", [Position("e", 99), Position("another", 1), None], ids=["ahead", "another", "none"])
+    def test_a_farewell_is_heard_wherever_the_hub_stood(self, at: Position | None) -> None:
+        net = Net()
+        here, ends = net.hubs
+        anna = here.connects(1, "room:1")
+        ends.connects(2, "room:1")
+        net.passes(SOON)
+        net.hubs = [here]
+        ends.at = at
+        net.tell(ends.signals.farewell())
+        net.passes(SOON)
+        assert anna.present == {"room:1": [1]}
+
     def test_a_hub_that_froze_is_forgotten_and_comes_back_with_everybody(self) -> None:
         net = Net()
         here, frozen = net.hubs
