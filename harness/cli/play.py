@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import termios
 from collections.abc import Callable, Sequence
@@ -30,6 +32,7 @@ DEMO = "demo"
 PACE = 1.5
 """Seconds that an audience gets to read a cue."""
 FAILED = 1
+_LISTEN_EVERY = 0.2
 
 SERVICES = click.option(
     "--services",
@@ -275,13 +278,16 @@ def _enter(console: Console) -> None:
     termios.tcflush(sys.stdin, termios.TCIFLUSH)
     console.print("  [bold reverse] Enter to go on [/] ", end="")
     try:
-        input()
-    except EOFError:
-        # Ctrl-D: whoever presents has nothing more to say.
-        raise KeyboardInterrupt from None
+        # A Ctrl-C that comes just before a read begins would be heard only after it.
+        while not select.select([sys.stdin], [], [], _LISTEN_EVERY)[0]:
+            pass
+        answer = os.read(sys.stdin.fileno(), 1024)
     except KeyboardInterrupt:
         console.print()
         raise
+    if not answer:
+        # Ctrl-D: whoever presents has nothing more to say.
+        raise KeyboardInterrupt
 
 
 def _hold(stack: RunningStack, console: Console) -> None:
