@@ -10,6 +10,7 @@ import contextlib
 import json
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -24,18 +25,18 @@ SQL_NUMBERS = 1_000_000_000
 """From here on, so that writers by SQL and by REST don't take each other's numbers of a chat."""
 
 
-class Way:
+class Way(ABC):
     """One way to publish. `publish` gives the time at which that was done (seconds of the shared clock)."""
 
-    async def prepare(self, ending: AsyncExitStack) -> None:
+    async def prepare(self, ending: AsyncExitStack) -> None:  # noqa: B027 - not every way has to
         """Connect; whatever has to be closed goes on the stack."""
 
-    def begin(self, order: Mapping[str, Any]) -> None:
+    def begin(self, order: Mapping[str, Any]) -> None:  # noqa: B027 - nor to know of them
         """More changes are about to come; ``order`` is what the benchmark says about them."""
 
+    @abstractmethod
     async def publish(self, number: int) -> float:
         """Publish a change."""
-        raise NotImplementedError
 
 
 class Rest(Way):
@@ -106,8 +107,9 @@ class _Layer(Way):
         await self._layer.group_send(self._group, message)
         return at
 
+    @abstractmethod
     def _message(self, number: int) -> dict[str, Any]:
-        raise NotImplementedError
+        """What tells of the change."""
 
 
 class Stock(_Layer):

@@ -48,6 +48,7 @@ from benchmarks.live.wire import COOKIE, mark
 from harness import HarnessError
 from harness.folders import CHECKOUT
 from harness.ports import free_port, is_free
+from harness.tests.helpers import eventually
 
 
 def tallied(sockets: int, receipts: list[tuple[int, int]], *, published: int) -> Tally:
@@ -114,7 +115,7 @@ def test_slots_keep_their_times_though_one_takes_long() -> None:
             came.append(time.monotonic() - slot)
             if len(due) == 2:
                 # A loop that hangs, as a server that hangs would have it.
-                time.sleep(0.12)  # noqa: ASYNC251
+                time.sleep(0.12)  # noqa: ASYNC251 - it is what hangs
         return due, came
 
     due, came = asyncio.run(taken())
@@ -319,11 +320,8 @@ def bare_server() -> Iterator[str]:
     command = (sys.executable, "-m", "uvicorn", "benchmarks.live.bare:application", "--port", str(port), *FLAGS)
     with subprocess.Popen(command, cwd=CHECKOUT) as process:
         try:
-            deadline = time.monotonic() + 90
-            while is_free(port):
-                assert process.poll() is None
-                assert time.monotonic() < deadline, "it listens"
-                time.sleep(0.05)
+            eventually(lambda: process.poll() is not None or not is_free(port), within=90, what="it listens")
+            assert process.poll() is None
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()

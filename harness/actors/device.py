@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -57,7 +58,7 @@ class Requests:
             self._chronicle.tell(self._label, "request", text, failed=error is not None)
 
 
-class Device:
+class Device(ABC):
     """Base of the actors who use the app."""
 
     def __init__(self, part: Part) -> None:
@@ -80,9 +81,9 @@ class Device:
         assert self._user is not None
         return self._user
 
+    @abstractmethod
     def signs_in(self) -> None:
         """Sign in, or go on with the session the person came with."""
-        raise NotImplementedError
 
     def catches_up(self, *, within: float = SETTLE_WITHIN) -> None:
         """Wait until everything that was committed before this call has come in.
@@ -99,9 +100,9 @@ class Device:
             self._patch_profile({"bio": bio})
         self._gets_own_bio(bio, within)
 
+    @abstractmethod
     def read(self, reader: Callable[[LiveStore], T]) -> T:
         """What `reader` makes of the client's store. Raises `NotPossible` before a screen is open."""
-        raise NotImplementedError
 
     def fresh_store(self) -> dict[str, Any]:
         """What the store would hold for a client that asks anew for as much as this one holds."""
@@ -110,9 +111,9 @@ class Device:
         fresh.apply_snapshot(self._http.json("POST", "/api/live/snapshot", {"bounds": bounds}))
         return fresh.canonical()
 
+    @abstractmethod
     def _gets_own_bio(self, bio: str, within: float) -> None:
         """Wait until the store has it. Raises `NotSeen`."""
-        raise NotImplementedError
 
     def _patch_profile(self, values: dict[str, str]) -> None:
         self._http.json("PATCH", "/api/profile", values)

@@ -41,10 +41,17 @@ STUBBORN = (
 
 def eventually(condition: Callable[[], object], *, within: float, what: str) -> None:
     """Wait until ``condition`` is true; fails after ``within`` seconds."""
+    assert comes_true(condition, within=within), f"not within {within:g} s: {what}"
+
+
+def comes_true(condition: Callable[[], object], *, within: float) -> bool:
+    """Wait until ``condition`` is true, or for ``within`` seconds; whether it came true."""
     deadline = time.monotonic() + within
     while not condition():
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
+        if time.monotonic() >= deadline:
+            return False
         time.sleep(0.02)
+    return True
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from harness.play.moments import Chronicle
 from harness.play.observers import Observers
 from harness.play.people import Person
 from harness.stack import RunningStack
-from harness.tests.helpers import eventually
+from harness.tests.helpers import comes_true, eventually
 from harness.tests.machine_crew import LIVE_WITHIN, Crew
 from harness.tests.machine_writers import PATIENCE, Bulk, Sql, patiently, send_by_sql
 from harness.tests.traffic import gone_is_fine
@@ -245,12 +245,9 @@ class World:
 
     def comes_to_rest(self, *, within: float) -> bool:
         """Whether everything was taken and became events within so many seconds."""
-        deadline = time.monotonic() + within
-        while not (all(future.done() for _what, future in self._pending) and self._is_noted()):
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.05)
-        return True
+        return comes_true(
+            lambda: all(future.done() for _what, future in self._pending) and self._is_noted(), within=within
+        )
 
     def is_whole(self) -> bool:
         """Whether every backend is ready."""
@@ -315,9 +312,7 @@ class World:
 
     def _until_noted(self) -> None:
         # So that it becomes an event of its own, unless the relay is what is broken.
-        deadline = time.monotonic() + _NOTED_WITHIN
-        while not self._is_noted() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        comes_true(self._is_noted, within=_NOTED_WITHIN)
 
     def _signed_in(self, person: int) -> Http:
         http = Http(self.stack.backends[person % len(self.stack.backends)], observer=Observers())

@@ -32,7 +32,7 @@ class Connection:
         user: the signed-in user's id.
         session: digest of the session it was opened with.
         expires: when that session runs out, by this process's monotonic clock.
-        write: the short way for frames, if there is one; see `stack.live.prepared`.
+        write: the short way for frames, if there is one; see `stack.live.server.writer`.
         abort: ends the socket where even a close frame cannot be written.
     """
 

@@ -106,7 +106,7 @@ def take(cursor: CursorWrapper) -> Taken:
         overtaking = _small(cursor)
         kept = entities[: MOST_ROWS - len(overtaking)]
         entities = list({row.id: row for row in (*kept, *overtaking)}.values())
-    taken.entities = [row for row in entities if row.scope not in taken.oversized]
+    taken.entities = entities
     taken.ids += [row.id for row in taken.entities]
     return taken
 

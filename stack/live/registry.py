@@ -121,14 +121,6 @@ class Entity:
         """The database column of a field name or attribute name."""
         return str(self.model._meta.get_field(name).column)  # type: ignore[union-attr]
 
-    def data(self, instance: Model) -> dict[str, Any]:
-        """What clients hold of a row; its id stands first, whatever the key column is called."""
-        data: dict[str, Any] = {"id": json_id(instance.pk)}
-        for name, column, write in self.columns_written:
-            value = getattr(instance, self._attributes[column])
-            data[name] = None if value is None else write(value)
-        return data
-
     @cached_property
     def columns_written(self) -> list[tuple[str, str, Callable[[Any], Any]]]:
         """Fields, the columns they read and how values but null are written: as the serializer would, in a third of
@@ -138,10 +130,6 @@ class Entity:
         return [
             (name, str(columns[name].column), _writer(field)) for name, field in fields.items() if not field.write_only
         ]
-
-    @cached_property
-    def _attributes(self) -> dict[str, str]:
-        return {str(field.column): field.attname for field in self.model._meta.concrete_fields}
 
 
 def _as_json(write: Callable[[Any], Any], value: Any) -> Any:

@@ -16,14 +16,13 @@ from typing import Any, TypeAlias
 
 from django.db.utils import DatabaseError, InterfaceError
 
-from stack.live import frames, log
+from stack.live import frames, log, server
 from stack.live.connection import CLOSE_WITHIN, Connection, closes
 from stack.live.db import readers
 from stack.live.frames import Close, Hello, Load, Page, ProtocolError, Signal
 from stack.live.hub import Hub, NotReady
 from stack.live.identity import Identity, session_key, signed_in_by
 from stack.live.limits import Requests
-from stack.live.prepared import answer_few_pings, writer
 from stack.live.process import Process, current
 from stack.live.snapshot import read_page, read_scope
 
@@ -47,7 +46,7 @@ async def live_socket(scope: Scope, receive: Receive, send: Send) -> None:
     offered = scope.get("subprotocols", ())
     subprotocol = frames.SUBPROTOCOL if frames.SUBPROTOCOL in offered else None
     await send({"type": "websocket.accept", "subprotocol": subprotocol})
-    answer_few_pings(send)
+    server.answer_few_pings(send)
     try:
         process = current()
         if process.draining.begun:
@@ -84,19 +83,13 @@ class _Lifeline:
         if not self.over and self._task is not None:
             self.cut = True
             self._task.cancel()
-            if (transport := _transport(self._send)) is not None:
+            if (transport := server.transport(self._send)) is not None:
                 transport.abort()
-
-
-def _transport(send: Send) -> asyncio.WriteTransport | None:
-    # The connection itself, where the server's send leads to it, as uvicorn's does.
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    return transport if callable(getattr(transport, "abort", None)) else None
 
 
 def _end_soon(send: Send) -> None:
     # Even with nothing left to write: until the client has gone, there may be again. Afterwards this does nothing.
-    if (transport := _transport(send)) is not None:
+    if (transport := server.transport(send)) is not None:
         asyncio.get_running_loop().call_later(READ_WITHIN, transport.abort)
 
 
@@ -125,7 +118,7 @@ async def _serve(process: Process, scope: Scope, receive: Receive, send: Send) -
             session=identity.session,
             expires=identity.expires,
             abort=lifeline.abort,
-            write=writer(send),
+            write=server.writer(send),
         )
         requests = Requests(partial(_text, receive))
         try:

@@ -11,7 +11,7 @@ from django.urls import path
 django_application = get_asgi_application()
 
 # Models can be imported only from here on.
-from benchmarks.live.stock.consumers import ChatConsumer  # noqa: E402
+from benchmarks.live.stock.consumers import ChatConsumer  # noqa: E402 - as said above
 
 application = ProtocolTypeRouter(
     {

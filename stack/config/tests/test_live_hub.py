@@ -54,14 +54,20 @@ def rename(chat: Chat, times: int) -> None:
         relay()
 
 
-def who(user: User) -> Identity:
+def sign_in(user: User) -> str:
+    """A new session's key."""
     store = SessionStore()
     store["_auth_user_id"] = str(user.pk)
     store["_auth_user_backend"] = "django.contrib.auth.backends.ModelBackend"
     store["_auth_user_hash"] = user.get_session_auth_hash()
     store.create()
     assert store.session_key is not None
-    return identify([store.session_key])[store.session_key]
+    return store.session_key
+
+
+def who(user: User) -> Identity:
+    key = sign_in(user)
+    return identify([key])[key]
 
 
 @asynccontextmanager

@@ -14,9 +14,8 @@ from django.conf import settings
 from django.db import connection
 
 from stack.accounts.models import Session, User
-from stack.accounts.sessions import SessionStore
 from stack.chat.models import Chat
-from stack.config.tests.test_live_hub import head, play, rename, running, who
+from stack.config.tests.test_live_hub import head, play, rename, running, sign_in, who
 from stack.live import hub as hubs
 from stack.live import process
 from stack.live.connection import Connection
@@ -33,16 +32,6 @@ from stack.live.tests.wire import Wire
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
 HELLO = '{"type":"hello","cursor":null}'
-
-
-def sign_in(user: User) -> str:
-    store = SessionStore()
-    store["_auth_user_id"] = str(user.pk)
-    store["_auth_user_backend"] = "django.contrib.auth.backends.ModelBackend"
-    store["_auth_user_hash"] = user.get_session_auth_hash()
-    store.create()
-    assert store.session_key is not None
-    return store.session_key
 
 
 class Client:

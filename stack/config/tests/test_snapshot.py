@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
-from stack.accounts.models import Profile, User
+from stack.accounts.models import User
 from stack.accounts.services import user_create
 from stack.chat.models import Chat, Message
 from stack.chat.services import chat_create
@@ -85,22 +82,6 @@ def test_sizes_cost_no_query_more(anna: User) -> None:
     assert queries(None) == queries(({f"chat:{first.pk}": 2}, 1)) == queries(({}, 50))
 
 
-@pytest.mark.parametrize("name", ["message", "chat", "job", "profile"])
-def test_rows_are_written_as_their_serializer_would(name: str) -> None:
-    created = datetime(2026, 11, 23, 9, tzinfo=UTC)
-    rows: dict[str, Model] = {
-        "message": Message(
-            pk=7, chat_id=1, sender_id=2, client_id=uuid.UUID(int=3), number=4, text="hello", created_at=created
-        ),
-        "chat": Chat(pk=8, title="", last_number=0, created_at=created),
-        "job": Job(pk=9, owner_id=2, kind="data_report", result={"a": [1, None]}, created_at=created),
-        "profile": Profile(user_id=2, first_name="Anna"),
-    }
-    row, entity = rows[name], registry.entities[name]
-    assert entity.data(row) == {"id": row.pk, **entity.serializer(row).data}
-    assert json.dumps(entity.data(row))
-
-
 def test_a_snapshot_holds_what_serializers_would_write(anna: User) -> None:
     chat = chat_of(anna, messages=2)
     Job.objects.create(owner=anna, kind="data_report", result={"a": [1, None]})
@@ -109,5 +90,6 @@ def test_a_snapshot_holds_what_serializers_would_write(anna: User) -> None:
     for scope in (f"user:{anna.pk}", f"profile:{anna.pk}", f"chat:{chat.pk}"):
         for entity in registry.entities_of(scope):
             rows = entity.model._base_manager.order_by("pk")
-            assert scopes[scope]["entities"][entity.name] == [entity.data(row) for row in rows], entity.name
+            expected = [{"id": row.pk, **entity.serializer(row).data} for row in rows]
+            assert scopes[scope]["entities"][entity.name] == expected, entity.name
             assert rows or entity.name == "read_mark"

@@ -16,10 +16,11 @@ from stack.live import process
 from stack.live.draining import Draining
 from stack.live.hub import Hub
 from stack.live.limits import Places
-from stack.live.prepared import Prepared, answer_few_pings
+from stack.live.prepared import Prepared
 from stack.live.process import Process
+from stack.live.server import answer_few_pings
 from stack.live.socket import live_socket
-from stack.live.tests.test_prepared import accepted, serving
+from stack.live.tests.test_server import accepted, serving
 
 PING = bytes([0x89, 0x80 | 125]) + bytes(4) + b"x" * 125
 PINGS = 8000

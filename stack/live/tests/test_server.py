@@ -12,7 +12,8 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
 from stack.live.connection import Connection
-from stack.live.prepared import Prepared, writer
+from stack.live.prepared import Prepared
+from stack.live.server import writer
 from stack.live.tests.wire import Wire
 
 Told = Callable[[Callable[..., Any]], Awaitable[None]]
@@ -37,7 +38,7 @@ async def served(told: Told, *, deflate: bool = False, kind: str = "websockets-s
 async def serving(application: Any, *, ws: str = "websockets-sansio", **options: Any) -> AsyncGenerator[int]:
     config = uvicorn.Config(application, port=0, ws=ws, lifespan="off", log_level="error", **options)
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(10):
             while not server.started:  # noqa: ASYNC110 - it has no event
@@ -45,7 +46,7 @@ async def serving(application: Any, *, ws: str = "websockets-sansio", **options:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
-        await serving
+        await task
 
 
 @asynccontextmanager
