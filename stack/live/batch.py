@@ -85,6 +85,8 @@ def _drafts(taken: Taken, difference: Difference) -> list[log.Draft]:
 
     for scope, session in sorted(taken.closing):
         draft(scope).control.append({"op": "close", "session": session or None})
+    for viewer in sorted(difference.anew):
+        draft(user_scope(viewer)).control.append({"op": "anew"})
     for viewer in sorted(difference.viewers):
         own = draft(user_scope(viewer))
         own.control += [{"op": "leave", "scope": scope} for scope in difference.left.get(viewer, ())]

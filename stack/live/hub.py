@@ -12,8 +12,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Iterable
-from itertools import chain
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
@@ -31,7 +30,7 @@ from stack.live.frames import Close
 from stack.live.gossip import GROUP as GOSSIP
 from stack.live.gossip import Gossip
 from stack.live.identity import Authenticator, Identity
-from stack.live.log import LogEntry, Position
+from stack.live.log import LogEntry, Op, Position
 from stack.live.registry import registry
 from stack.live.relay import GROUP
 from stack.live.ring import MOST_BYTES, Ring
@@ -52,7 +51,7 @@ _POLL = 1.0
 _RETRY = 0.5
 _REACH_WITHIN = 5.0
 _BATCH_LIKELY_WITHIN = 0.05
-_READ_AT_ONCE = 1000
+_READ_AT_ONCE, _BYTES_AT_ONCE = 1000, 4 * 1024 * 1024
 
 
 class NotReady(Exception):
@@ -272,8 +271,11 @@ class Hub:
                 return None
             entries += more
             read_to = floor
-        recent = (entry for entry in self._ring.after(read_to) if entry.scope in identity.scopes)
-        return entries if sum(len(entry.ops) for entry in chain(entries, recent)) <= MOST_BYTES_REPLAYED else None
+        missed = [*entries, *(entry for entry in self._ring.after(read_to) if entry.scope in identity.scopes)]
+        if sum(len(entry.ops) for entry in missed) > MOST_BYTES_REPLAYED:
+            return None
+        own = user_scope(identity.user)
+        return None if any(op["op"] == "anew" for _, op in _access(own, missed)) else entries
 
     def _attach(
         self,
@@ -292,21 +294,20 @@ class Hub:
         # Up to identity.at the stored memberships speak; behind it, the ops that have come in since.
         recent = list(self._ring.after(min(since.seq, identity.at.seq)))
         held, entered = set(identity.scopes), {}
-        for entry in (*older, *recent):
-            if entry.scope != own or not entry.control:
+        for entry, op in _access(own, (*older, *recent)):
+            if op["op"] == "enter":
+                entered[op["scope"]] = entry.seq
+            if entry.seq <= identity.at.seq:
                 continue
-            for op in json.loads(entry.ops):
-                if op["op"] == "enter":
-                    entered[op["scope"]] = entry.seq
-                if entry.seq <= identity.at.seq:
-                    continue
-                if op["op"] == "enter":
-                    held.add(op["scope"])
-                elif op["op"] == "leave":
-                    held.discard(op["scope"])
-                elif op["op"] == "close" and op["session"] in (None, identity.session):
-                    socket.close(Close.SIGNED_OUT)
-                    return
+            if op["op"] == "enter":
+                held.add(op["scope"])
+            elif op["op"] == "leave":
+                held.discard(op["scope"])
+            elif op["op"] == "anew":
+                raise NotReady("too much changed for this user while the socket was brought up to date")
+            elif op["op"] == "close" and op["session"] in (None, identity.session):
+                socket.close(Close.SIGNED_OUT)
+                return
         socket.push(
             frames.welcome(identity.user, since, resumed=snapshot is None, orders=registry.orders),
             counted=False,
@@ -321,6 +322,14 @@ class Hub:
         self.roster.add(socket, held)
 
 
+def _access(own: str, entries: Iterable[LogEntry]) -> Iterator[tuple[LogEntry, Op]]:
+    """What events say of a user's access; ``own`` is the user's own scope."""
+    for entry in entries:
+        if entry.control and entry.scope == own:
+            for op in json.loads(entry.ops):
+                yield entry, op
+
+
 def _read_log(known: Position | None, ring: int) -> tuple[Position, list[LogEntry]]:
     """The head, and the events behind what is known (the newest ones if nothing is)."""
     with repeatable_read(read_only=True) as cursor:
@@ -328,7 +337,8 @@ def _read_log(known: Position | None, ring: int) -> tuple[Position, list[LogEntr
         if known is not None and (head == known or head.epoch != known.epoch):
             return head, []
         if known is not None:
-            return head, log.read_events(cursor, after=known.seq, until=head.seq, limit=_READ_AT_ONCE)
+            until = min(head.seq, _next_until(cursor, known.seq))
+            return head, log.read_events(cursor, after=known.seq, until=until, limit=_READ_AT_ONCE)
         after = _newest_after(cursor, max(0, head.seq - ring))
         return head, log.read_events(cursor, after=after, until=head.seq, limit=ring)
 
@@ -342,6 +352,18 @@ def _newest_after(cursor: CursorWrapper, seq: int) -> int:
     )
     row = cursor.fetchone()
     return seq if row is None or row[0] is None else row[0]
+
+
+def _next_until(cursor: CursorWrapper, seq: int) -> int:
+    """The seq up to which the next events are as many as are read at once; one at least, however large."""
+    cursor.execute(
+        "SELECT max(seq) FILTER (WHERE bytes <= %s) FROM ("
+        " SELECT seq, sum(octet_length(ops)) OVER (ORDER BY seq) AS bytes"
+        " FROM (SELECT seq, ops FROM live_event WHERE seq > %s ORDER BY seq LIMIT %s) AS next) AS sums",
+        [_BYTES_AT_ONCE, seq, _READ_AT_ONCE],
+    )
+    row = cursor.fetchone()
+    return seq + 1 if row is None or row[0] is None else int(row[0])
 
 
 def _read_snapshot(user: int) -> tuple[Position, str]:

@@ -27,7 +27,10 @@ MOST_VALUES = 5000
 """Beyond this, evaluating the whole query costs less than its parts."""
 
 MOST_PAIRS = 10_000
-"""More that changed at once is told to nobody: a new life of the log has every client load a snapshot."""
+"""More that changed at once is not told one by one: whom it concerns loads a snapshot."""
+
+MOST_ANEW = 1000
+"""Viewers who are told to do so; beyond them a new life of the log has everybody do it."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,17 @@ class RowChange:
 
 @dataclass
 class Difference:
-    """What viewers lost and gained, all memberships of a scope taken together."""
+    """What viewers lost and gained, all memberships of a scope taken together.
+
+    Attributes:
+        anew: viewers for whom that is too much to be told; nothing of them is in `left` and `entered`.
+        too_large: these are too many as well, and everything else is empty. The stored memberships are in step.
+    """
 
     left: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     entered: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    anew: set[int] = field(default_factory=set)
     too_large: bool = False
-    """Too much has changed to be told; `left` and `entered` are empty, the stored memberships are in step."""
 
     @property
     def viewers(self) -> set[int]:
@@ -86,7 +94,7 @@ def evaluate(
     changes = None if changes is None else list(changes)
     added: list[tuple[str, Pair]] = []
     removed: list[tuple[str, Pair]] = []
-    too_large = False
+    anew: set[int] = set()
     for membership in registry.memberships.values():
         conditions = None if changes is None else _conditions(membership, changes, reads[membership.key])
         if conditions is not None and not conditions:
@@ -96,22 +104,31 @@ def evaluate(
             cursor.execute(f"{sql} LIMIT %s", [*parameters, MOST_PAIRS + 1])
             found = cursor.fetchall()
             if len(found) > MOST_PAIRS:
-                too_large = True
-                _bring_in_step(cursor, membership, conditions)
+                anew |= _bring_in_step(cursor, membership, conditions)
                 continue
         for scope, viewer, is_new in found:
             (added if is_new else removed).append((membership.key, (scope, viewer)))
     if changes is None:
         known = list(registry.memberships)
-        cursor.execute("SELECT count(*) FROM live_membership WHERE source <> ALL(%s)", [known])
-        if cursor.fetchone()[0] > MOST_PAIRS:
-            too_large = True
-            cursor.execute("DELETE FROM live_membership WHERE source <> ALL(%s)", [known])
-        cursor.execute("SELECT source, scope, viewer FROM live_membership WHERE source <> ALL(%s)", [known])
-        removed += [(source, (scope, viewer)) for source, scope, viewer in cursor.fetchall()]
+        cursor.execute(
+            "SELECT source, scope, viewer FROM live_membership WHERE source <> ALL(%s) LIMIT %s",
+            [known, MOST_PAIRS + 1],
+        )
+        found = cursor.fetchall()
+        if len(found) > MOST_PAIRS:
+            anew |= _drop_others(cursor, known)
+        else:
+            removed += [(source, (scope, viewer)) for source, scope, viewer in found]
     difference = _apply(cursor, added, removed)
-    too_large = too_large or len(added) + len(removed) > MOST_PAIRS
-    return Difference(too_large=True) if too_large else difference
+    if len(added) + len(removed) > MOST_PAIRS:
+        anew |= difference.viewers
+    if len(anew) > MOST_ANEW:
+        return Difference(too_large=True)
+    for viewer in anew:
+        difference.left.pop(viewer, None)
+        difference.entered.pop(viewer, None)
+    difference.anew = anew
+    return difference
 
 
 @contextmanager
@@ -221,19 +238,36 @@ def _by_columns(conditions: list[Condition]) -> dict[tuple[str, ...], list[tuple
     return found
 
 
-def _bring_in_step(cursor: CursorWrapper, membership: Membership, conditions: list[Condition] | None) -> None:
-    """Make the stored pairs those of the query, without reading them."""
+def _bring_in_step(cursor: CursorWrapper, membership: Membership, conditions: list[Condition] | None) -> set[int]:
+    """Make the stored pairs those of the query, without reading them.
+
+    Returns:
+        Whom that concerned, or so many that it no longer matters who.
+    """
     sql, parameters = _compared(membership, conditions)
     cursor.execute(
         f"""
         WITH compared AS MATERIALIZED ({sql}), gone AS (
             DELETE FROM live_membership m USING compared c
             WHERE NOT c.is_new AND m.source = %s AND m.scope = c.scope AND m.viewer = c.viewer
+        ), come AS (
+            INSERT INTO live_membership (source, scope, viewer) SELECT %s, scope, viewer FROM compared WHERE is_new
         )
-        INSERT INTO live_membership (source, scope, viewer) SELECT %s, scope, viewer FROM compared WHERE is_new
+        SELECT DISTINCT viewer FROM compared LIMIT %s
         """,
-        [*parameters, membership.key, membership.key],
+        [*parameters, membership.key, membership.key, MOST_ANEW + 1],
     )
+    return {viewer for (viewer,) in cursor.fetchall()}
+
+
+def _drop_others(cursor: CursorWrapper, known: Sequence[str]) -> set[int]:
+    """Drop the stored pairs of memberships that are registered no longer; returns as `_bring_in_step` does."""
+    cursor.execute(
+        "WITH gone AS (DELETE FROM live_membership WHERE source <> ALL(%s) RETURNING viewer)"
+        " SELECT DISTINCT viewer FROM gone LIMIT %s",
+        [list(known), MOST_ANEW + 1],
+    )
+    return {viewer for (viewer,) in cursor.fetchall()}
 
 
 def _apply(cursor: CursorWrapper, added: Sequence[tuple[str, Pair]], removed: Sequence[tuple[str, Pair]]) -> Difference:

@@ -54,8 +54,7 @@ class Roster:
             self._hold(socket, scope)
 
     def remove(self, socket: Connection) -> None:
-        for scope in list(socket.scopes):
-            self._drop(socket, scope)
+        self._drop_all(socket)
         _discard(self._by_user, socket.user, socket)
         if self.watcher is not None:
             self.watcher.removed(socket)
@@ -73,6 +72,10 @@ class Roster:
             for socket in user:
                 if op["op"] == "close" and op["session"] in (None, socket.session):
                     socket.close(Close.SIGNED_OUT)
+                elif op["op"] == "anew":
+                    # Which scopes it has lost is not said, and until the client has gone it may hold none of those.
+                    self._drop_all(socket)
+                    socket.close(Close.RESUME)
         if sockets := self._by_scope.get(entry.scope):
             text = Prepared(frames.event(entry))
             for socket in sockets:
@@ -122,6 +125,10 @@ class Roster:
         self._by_scope[scope].add(socket)
         if self.watcher is not None:
             self.watcher.held(socket, scope)
+
+    def _drop_all(self, socket: Connection) -> None:
+        for scope in list(socket.scopes):
+            self._drop(socket, scope)
 
     def _drop(self, socket: Connection, scope: str) -> None:
         if scope not in socket.scopes:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import proxy
 
+from websockets.frames import CloseCode, Frame
 from websockets.protocol import State
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 MOST_PONGS = 64 * 1024
 """Bytes of answers to pings that may wait behind what a client has not taken."""
+
+MOST_FRAGMENTS = 1000
+"""Of one message: empty ones weigh nothing and would never be too large."""
 
 
 def transport(send: Callable[..., Any]) -> asyncio.WriteTransport | None:
@@ -51,16 +56,20 @@ def writer(send: Callable[..., Any]) -> Callable[[bytes], bool] | None:
     return write
 
 
-def answer_few_pings(send: Callable[..., Any]) -> None:
+def limit(send: Callable[..., Any]) -> None:
+    """Bound what uvicorn keeps for a client below the application, whatever that sends."""
+    protocol = _protocol(send)
+    if protocol is not None:
+        _answer_few_pings(protocol)
+        _take_few_fragments(protocol)
+
+
+def _answer_few_pings(protocol: WebSocketsSansIOProtocol) -> None:
     """Have only a few pings of a client answered that does not read.
 
     uvicorn answers all of them, also after its close frame, and keeps the answers until the client takes them. One that
     is left out is no fault: an answer may speak for all pings before it (RFC 6455, section 5.5.3).
     """
-    protocol = _protocol(send)
-    if protocol is None:
-        return
-
     # Not the protocol itself, which would keep itself alive.
     conn, writable, transport = protocol.conn, protocol.writable, protocol.transport
 
@@ -75,6 +84,22 @@ def answer_few_pings(send: Callable[..., Any]) -> None:
             transport.write(data)
 
     protocol.handle_ping = answer  # type: ignore[method-assign]  # the one place where it decides
+
+
+def _take_few_fragments(protocol: WebSocketsSansIOProtocol) -> None:
+    """Have a message in very many fragments closed as one that is too large."""
+    weak, take = proxy(protocol), type(protocol).handle_cont
+
+    def handle_cont(event: Frame) -> None:
+        if weak.close_sent:
+            return
+        if len(weak.frames) < MOST_FRAGMENTS:
+            take(weak, event)
+        else:
+            weak.conn.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+            weak.handle_parser_exception()
+
+    protocol.handle_cont = handle_cont  # type: ignore[method-assign]  # the one place where they are kept
 
 
 def _protocol(send: Callable[..., Any]) -> WebSocketsSansIOProtocol | None:

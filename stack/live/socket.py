@@ -46,7 +46,7 @@ async def live_socket(scope: Scope, receive: Receive, send: Send) -> None:
     offered = scope.get("subprotocols", ())
     subprotocol = frames.SUBPROTOCOL if frames.SUBPROTOCOL in offered else None
     await send({"type": "websocket.accept", "subprotocol": subprotocol})
-    server.answer_few_pings(send)
+    server.limit(send)
     try:
         process = current()
         if process.draining.begun:

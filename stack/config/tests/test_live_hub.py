@@ -17,6 +17,7 @@ from django.utils import timezone
 from stack.accounts.models import Profile, User
 from stack.accounts.sessions import SessionStore
 from stack.chat.models import Chat, ChatMember
+from stack.live import hub as hubs
 from stack.live import log, memberships
 from stack.live.batch import run_batch
 from stack.live.connection import MOST_PENDING, Connection
@@ -390,3 +391,21 @@ def test_background_threads_remember_no_queries(settings: Any) -> None:
         assert await urgent.run(lambda: len(connection.queries_log)) == 0
 
     asyncio.run(story())
+
+
+def test_who_is_far_behind_reads_on_in_bounded_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "_BYTES_AT_ONCE", 600)
+
+    async def story(_anna: User, chat: Chat) -> None:
+        known = await readers.run(head)
+        await readers.run(rename, chat, 10)
+        at, entries = await readers.run(hubs._read_log, known, 5000)
+        assert at.seq == known.seq + 10
+        assert 1 < len(entries) < 10
+        assert sum(len(entry.ops) for entry in entries) <= 600
+        assert entries[0].seq == known.seq + 1
+        monkeypatch.setattr(hubs, "_BYTES_AT_ONCE", 1)
+        _, entries = await readers.run(hubs._read_log, known, 5000)
+        assert [entry.seq for entry in entries] == [known.seq + 1]
+
+    play(story)

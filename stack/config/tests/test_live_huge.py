@@ -17,12 +17,13 @@ from django.test.utils import CaptureQueriesContext
 
 from stack.accounts.models import Profile, Session, User
 from stack.chat.models import Chat, ChatMember, Message
-from stack.config.tests.test_live_hub import head, join, play, relay, running, who
+from stack.config.tests.test_live_hub import head, join, play, relay, rename, running, who
 from stack.live import batch as batches
 from stack.live import memberships, outbox
 from stack.live.batch import Batch, run_batch
 from stack.live.db import readers, repeatable_read
 from stack.live.frames import Close
+from stack.live.hub import NotReady
 from stack.live.identity import session_digest
 from stack.live.models import Event, MembershipRow, Outbox
 from stack.live.testing import Engine, Store
@@ -271,8 +272,9 @@ class TestMemberships:
         assert MembershipRow.objects.count() > 900
         assert sum(read) == 0
 
-    def test_too_much_to_be_told_is_a_new_life(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_much_for_too_many_is_a_new_life(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(memberships, "MOST_PAIRS", 10)
+        monkeypatch.setattr(memberships, "MOST_ANEW", 8)
 
         def add(chat: Chat) -> Batch:
             ChatMember.objects.bulk_create([ChatMember(chat=chat, user=user) for user in people(8)])
@@ -294,6 +296,53 @@ class TestMemberships:
                 assert not wire.frames[0]["resumed"]
                 held = wire.frames[1]["scopes"]
                 assert len([scope for scope in held if scope.startswith("profile:")]) == 9
+
+        play(story)
+
+    @pytest.mark.parametrize("most", [10, 75])
+    def test_too_much_for_a_few_is_told_to_them_alone(self, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+        """Pairs of one membership are beyond the first limit, those of all together beyond the second."""
+        monkeypatch.setattr(memberships, "MOST_PAIRS", most)
+
+        def meet(chat: Chat) -> Batch:
+            ChatMember.objects.bulk_create([ChatMember(chat=chat, user=user) for user in people(8)])
+            return one_batch()
+
+        async def story(anna: User, chat: Chat) -> None:
+            (bystander,) = await readers.run(people, 1)
+            await readers.run(relay)
+            async with running() as hub:
+                early = await readers.run(who, anna)
+                wire, socket = await join(hub, early, None)
+                aside, _ = await join(hub, await readers.run(who, bystander), None)
+                before = hub.position
+                assert before is not None
+                made = await readers.run(meet, chat)
+                assert made.head.epoch == before.epoch
+                await readers.run(assert_in_step)
+                await wire.until(lambda: wire.code is not None)
+                assert wire.code == Close.RESUME
+                assert not socket.scopes
+                assert not any(op["op"] == "anew" for frame in wire.frames for op in frame.get("ops", ()))
+                # Who is looked up before and joins behind it does not hold what is seen now.
+                with pytest.raises(NotReady):
+                    await join(hub, early, before)
+                with pytest.raises(NotReady):
+                    await join(hub, early, None)
+                wire, _ = await join(hub, await readers.run(who, anna), before)
+                assert not wire.frames[0]["resumed"]
+                held = wire.frames[1]["scopes"]
+                assert len([scope for scope in held if scope.startswith("profile:")]) == 9
+                known = hub.position
+                assert known is not None
+                wire, _ = await join(hub, await readers.run(who, anna), known)
+                assert wire.frames[0]["resumed"]
+                await readers.run(rename, chat, 1)
+                await wire.until(lambda: bool(wire.seqs()))
+                assert aside.code is None
+            async with running(ring=1) as hub:
+                wire, _ = await join(hub, await readers.run(who, anna), before)
+                assert not wire.frames[0]["resumed"]
 
         play(story)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import secrets
 import socket
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from stack.live import process
 from stack.live.draining import Draining
@@ -18,7 +21,7 @@ from stack.live.hub import Hub
 from stack.live.limits import Places
 from stack.live.prepared import Prepared
 from stack.live.process import Process
-from stack.live.server import answer_few_pings
+from stack.live.server import MOST_FRAGMENTS, limit
 from stack.live.socket import live_socket
 from stack.live.tests.test_server import accepted, serving
 
@@ -75,7 +78,7 @@ def test_pings_of_an_anonymous_client_that_does_not_read_take_no_memory(monkeypa
 def test_who_is_behind_with_its_reading_still_learns_that_the_connection_lives() -> None:
     async def story() -> None:
         async with accepted() as (send, client):
-            answer_few_pings(send)
+            limit(send)
             protocol = send.__self__  # type: ignore[attr-defined]  # a bound method
             client.transport.pause_reading()
             frame, written = Prepared("x" * 500_000), 0
@@ -98,5 +101,32 @@ def test_who_is_behind_with_its_reading_still_learns_that_the_connection_lives()
                 for _ in range(written):
                     await client.recv()
                 await answered
+
+    asyncio.run(story())
+
+
+def test_a_message_in_many_fragments_is_closed_as_too_large() -> None:
+    ends: list[Any] = []
+
+    async def application(_scope: Any, receive: Any, send: Any) -> None:
+        ends.append(send.__self__)
+        await send({"type": "websocket.accept"})
+        limit(send)
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if message["type"] == "websocket.receive":
+                await send({"type": "websocket.send", "text": f"got {message['text']!r}"})
+
+    async def story() -> None:
+        async with asyncio.timeout(30), serving(application) as port:
+            async with connect(f"ws://127.0.0.1:{port}/", proxy=None) as client:
+                await client.send([""] * (MOST_FRAGMENTS - 1))
+                assert await client.recv() == "got ''"
+                with contextlib.suppress(ConnectionClosed):
+                    await client.send([""] * (20 * MOST_FRAGMENTS))
+                with pytest.raises(ConnectionClosed) as closed:
+                    await client.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1009
+            assert len(ends[0].frames) <= MOST_FRAGMENTS
 
     asyncio.run(story())
