@@ -134,8 +134,8 @@ def event(entry: LogEntry, *, entering: Container[str] | None = None) -> str:
 
 
 def _for_clients(ops: str, entering: Container[str] | None) -> str:
-    # Ops that close sockets are for hubs alone: one names a session.
-    kept = [op for op in json.loads(ops) if op["op"] not in ("close", "anew")]
+    # An op that closes sockets names a session: it is for hubs alone.
+    kept = [op for op in json.loads(ops) if op["op"] != "close"]
     if entering is not None:
         kept = [op for op in kept if op["op"] != "enter" or op["scope"] in entering]
     return encode(kept)

@@ -278,6 +278,17 @@ class TestTrouble:
         assert all(op["window"] is None for op in event["ops"] if op["op"] == "enter")
         assert len(json.dumps(event)) < log.MOST_BYTES
 
+    def test_an_event_is_counted_in_bytes(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        anna = person("anna")
+        chat = Chat.objects.create()
+        ChatMember.objects.create(chat=chat, user=anna)
+        engine.drain()
+        client = engine.connect(anna.pk)
+        monkeypatch.setattr(log, "MOST_BYTES", 350)
+        with engine.verify():
+            Chat.objects.filter(pk=chat.pk).update(title="ж" * 150)
+        assert [frame["ops"] for frame in client.frames] == [[log.STALE]]
+
     def test_windows_are_counted_in_bytes(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         anna = person("anna")
         chat = Chat.objects.create(title="ж" * 200)
