@@ -13,6 +13,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.live.wire import COOKIE, HEADER, MARK, ORIGIN, mark
@@ -79,12 +80,21 @@ class Sql(Way):
 
         connection = await psycopg.AsyncConnection.connect(self._database, autocommit=True)
         self._connection = await ending.enter_async_context(connection)
+        # Other publishers have written here before, of changes with the same numbers.
+        found = await connection.execute(
+            "SELECT coalesce(max(number) + 1, %(from)s) FROM chat_message"
+            " WHERE chat_id = %(chat)s AND number >= %(from)s",
+            {"chat": self._row[0], "from": SQL_NUMBERS},
+        )
+        row = await found.fetchone()
+        assert row is not None
+        self._numbers = count(row[0])
 
     async def publish(self, number: int) -> float:
         await self._connection.execute(
             "INSERT INTO chat_message (chat_id, sender_id, client_id, number, text)"
             " VALUES (%s, %s, gen_random_uuid(), %s, %s)",
-            (*self._row, SQL_NUMBERS + number, f"{mark(number)} {PADDING}"),
+            (*self._row, next(self._numbers), f"{mark(number)} {PADDING}"),
         )
         return time.monotonic()
 
